@@ -1,0 +1,153 @@
+"""Every error that sretool raises; its class decides the exit code, its text what a person reads.
+
+    SretoolError                         1  a bug, or something nobody foresaw
+    ├── UsageError                       2  the person's input: words, parameters, documents
+    │   └── DocumentError                2  a YAML document, with every problem's file:line:column
+    ├── RefusedError                     4  before the first write
+    │   ├── LockHeldError                4  another run is at work on this cluster
+    │   ├── WrongClusterError            4  not the cluster that was planned for
+    │   └── StalePlanError               4  the cluster has moved away from what was approved
+    ├── StateError                       4  the local state directory: full, unreadable, damaged
+    ├── InterruptedRunError        130/143  a signal asked the run to stop
+    └── RemoteError                      8  a remote call failed
+        ├── UnreachableError             8  nothing was sent: refused, no route, TLS
+        │   └── TlsError                 8  the cause is in the certificates
+        ├── NoAnswerError                8  sent, and no answer in time: the outcome is unknown
+        └── RejectedError                8  the server answered no
+            ├── NoSpaceError             8  etcd: the quota is exhausted
+            ├── NoQuorumError            8  etcd: no leader, or the request needs a majority
+            ├── NotLeaderError           8  etcd: only the leader does this
+            ├── CompactedError           8  etcd: that revision is gone
+            └── NotPermittedError        8  authentication or authorisation
+
+A class exists because somebody catches it. How one error ends a run is decided where it is caught
+(`engine.endings`): a `NoAnswerError` from a read is exit 8, from a write it starts an observation.
+"""
+
+import enum
+from collections.abc import Sequence
+
+
+class Touched(enum.StrEnum):
+    """Whether the cluster was changed before the error."""
+
+    NOTHING = "nothing was changed"
+    CHANGED = "changes were made"
+    UNKNOWN = "a write was sent and its outcome is unknown"
+
+
+class SretoolError(Exception):
+    """What happened and to what; `touched` and `then` say the rest.
+
+    `message` is one sentence naming the object. `then` is what the person does next: a command or a place
+    to look, empty when there is nothing sensible to say.
+    """
+
+    exit_code = 1
+
+    def __init__(
+        self, message: str, *, touched: Touched = Touched.NOTHING, then: str = ""
+    ) -> None:
+        super().__init__(message)
+        self.message = message
+        self.touched = touched
+        self.then = then
+
+
+class UsageError(SretoolError):
+    """The input cannot be used; nothing was contacted or everything was only read."""
+
+    exit_code = 2
+
+
+class DocumentError(UsageError):
+    """A YAML document with problems, all of them: each `FILE:LINE:COLUMN: what (suggestion)`."""
+
+    def __init__(self, problems: Sequence[str], *, then: str = "") -> None:
+        super().__init__("\n".join(problems), then=then)
+        self.problems = tuple(problems)
+
+
+class RefusedError(SretoolError):
+    """A rule forbids going on; the message names the rule and the value it saw."""
+
+    exit_code = 4
+
+
+class LockHeldError(RefusedError):
+    """Another run holds the lock on this cluster."""
+
+
+class WrongClusterError(RefusedError):
+    """The cluster that answers is not the one the plan or the journal was made for."""
+
+
+class StalePlanError(RefusedError):
+    """What would be done now is not covered by what was approved."""
+
+
+class StateError(SretoolError):
+    """The local state directory cannot be used: full, unreadable, or a damaged journal."""
+
+    exit_code = 4
+
+
+class RemoteError(SretoolError):
+    """A remote call failed; `endpoint` names who was asked."""
+
+    exit_code = 8
+
+    def __init__(
+        self,
+        message: str,
+        *,
+        endpoint: str = "",
+        touched: Touched = Touched.NOTHING,
+        then: str = "",
+    ) -> None:
+        super().__init__(message, touched=touched, then=then)
+        self.endpoint = endpoint
+
+
+class UnreachableError(RemoteError):
+    """The request never left this machine, so it has had no effect."""
+
+
+class TlsError(UnreachableError):
+    """The TLS handshake failed; the message names the certificate and what is wrong with it."""
+
+
+class NoAnswerError(RemoteError):
+    """The request was sent and no answer came in time: whether it took effect must be observed."""
+
+
+class RejectedError(RemoteError):
+    """The server refused the request; it has had no effect."""
+
+
+class NoSpaceError(RejectedError):
+    """etcd refuses writes: `mvcc: database space exceeded` (alarm NOSPACE)."""
+
+
+class NoQuorumError(RejectedError):
+    """etcd has no leader, or cannot commit."""
+
+
+class NotLeaderError(RejectedError):
+    """The request must be sent to the leader."""
+
+
+class CompactedError(RejectedError):
+    """The revision asked for has been compacted; for a compaction this means «already done»."""
+
+
+class NotPermittedError(RejectedError):
+    """The credentials are valid but not allowed to do this, or are missing."""
+
+
+class InterruptedRunError(SretoolError):
+    """A signal asked the run to stop; `signal_number` is 2 (SIGINT) or 15 (SIGTERM)."""
+
+    def __init__(self, message: str, *, signal_number: int, touched: Touched = Touched.NOTHING) -> None:
+        super().__init__(message, touched=touched)
+        self.exit_code = 128 + signal_number

@@ -1,0 +1,76 @@
+"""Values of a latency window: what each member did between two scrapes, and how its probes went."""
+
+from collections.abc import Mapping
+
+import msgspec
+
+from sretool.model.etcd import EndpointStatus, Silence
+from sretool.model.known import Known
+from sretool.model.metrics import Histogram
+
+
+class Probe(msgspec.Struct, frozen=True):
+    """One read of one key: how long it took, and why it failed (empty: it did not)."""
+
+    seconds: float
+    failure: str = ""
+
+
+class MemberWindow(msgspec.Struct, frozen=True, kw_only=True):
+    """Two scrapes of one member's metrics, subtracted.
+
+    Metrics are named without `etcd_`; one that is absent was not on the page (another version of etcd, or
+    not the role that has it). `increases` is by how much counters grew, `gauges` are the values at the end,
+    `first_gauges` those at the begin. `rtt` is by the peer's member name.
+    """
+
+    seconds: float
+    fsync: Known[Histogram]
+    commit: Known[Histogram]
+    apply: Known[Histogram]
+    rtt: Mapping[str, Histogram] = {}
+    increases: Mapping[str, float] = {}
+    gauges: Mapping[str, float] = {}
+    first_gauges: Mapping[str, float] = {}
+
+    def rate(self, name: str) -> float:
+        """Return the counter's growth per second, 0 when it is not on the page."""
+        return self.increases.get(name, 0.0) / self.seconds
+
+    def lasting(self, name: str) -> float:
+        """Return the lower of the gauge's two values: what held at both ends of the window."""
+        return min(self.gauges.get(name, 0.0), self.first_gauges.get(name, 0.0))
+
+
+class MemberSample(msgspec.Struct, frozen=True, kw_only=True):
+    """One member during a latency window; `silence` is set when it did not answer Status before it."""
+
+    name: str
+    status: Known[EndpointStatus]
+    window: Known[MemberWindow]
+    silence: Silence | None = None
+    silence_reason: str = ""
+    serializable: tuple[Probe, ...] = ()
+    linearizable: tuple[Probe, ...] = ()
+
+
+class LatencySample(msgspec.Struct, frozen=True, kw_only=True):
+    """All members during one window, in inventory order."""
+
+    window_seconds: float
+    members: tuple[MemberSample, ...]
+
+
+class MemberLatency(msgspec.Struct, frozen=True, kw_only=True):
+    """How fast one member is, as judged from a window: for choosing a member to lead, or to snapshot.
+
+    p99s are seconds; unknown means too few samples, which is not «good». `rtt_p99` is by peer name, as this
+    member measures it. `disk_slow` and `network_slow` are judged by `knowledge.latency_windows`.
+    """
+
+    name: str
+    fsync_p99: Known[float]
+    commit_p99: Known[float]
+    rtt_p99: Mapping[str, Known[float]]
+    disk_slow: Known[bool]
+    network_slow: Known[bool]
