@@ -1,0 +1,65 @@
+"""One gRPC connection a member, opened when first needed, shared by the readers and writers of a run."""
+
+import datetime
+import threading
+from concurrent.futures import ThreadPoolExecutor
+
+from sretool.clients.etcd import Connection, Endpoint, EtcdReads, EtcdWrites, TlsFiles, connect
+from sretool.clients.etcd.certificates import CertificateDays, days_until_expiry
+from sretool.clients.etcd.silence import find_silence
+from sretool.clients.metrics import read_metrics
+from sretool.cluster.inventory import EtcdAccess
+from sretool.model import MetricsPage, Silence
+
+
+class EtcdConnections:
+    """The connections of one cluster, and the threads that ask its members side by side."""
+
+    def __init__(self, access: EtcdAccess) -> None:
+        self._members = {member.name: member for member in access.members}
+        self._tls = TlsFiles(ca=access.ca, cert=access.cert, key=access.key) if access.ca else None
+        self._open: dict[str, Connection] = {}
+        self._lock = threading.Lock()
+        # Three looks may overlap (a latency window, a status, an observation): never wait for a thread.
+        self.pool = ThreadPoolExecutor(max_workers=4 * len(access.members), thread_name_prefix="etcd")
+
+    def reads(self, name: str) -> EtcdReads:
+        return EtcdReads(self._connection(name))
+
+    def writes(self, name: str) -> EtcdWrites:
+        return EtcdWrites(self._connection(name))
+
+    def scrape(self, name: str, *, timeout_seconds: float) -> MetricsPage:
+        return read_metrics(self._metrics_url(name), self._tls, timeout_seconds=timeout_seconds)
+
+    def find_silence(self, name: str, timeout_seconds: float) -> tuple[Silence, str]:
+        return find_silence(self._endpoint(name), self._tls, self._metrics_url(name), timeout_seconds)
+
+    def certificate_days(
+        self, name: str, *, now: datetime.datetime, timeout_seconds: float
+    ) -> CertificateDays:
+        return days_until_expiry(
+            self._endpoint(name), self._tls or TlsFiles(ca=""), now=now, timeout_seconds=timeout_seconds
+        )
+
+    def close(self) -> None:
+        """Close every channel; the threads end with their calls' deadlines."""
+        self.pool.shutdown(wait=False, cancel_futures=True)
+        with self._lock:
+            for connection in self._open.values():
+                connection.close()
+            self._open.clear()
+
+    def _endpoint(self, name: str) -> Endpoint:
+        member = self._members[name]
+        return Endpoint(name=name, url=member.client, server_name=member.server_name)
+
+    def _metrics_url(self, name: str) -> str:
+        member = self._members[name]
+        return (member.metrics or member.client).rstrip("/") + "/metrics"
+
+    def _connection(self, name: str) -> Connection:
+        with self._lock:
+            if name not in self._open:
+                self._open[name] = connect(self._endpoint(name), self._tls)
+            return self._open[name]

@@ -1,0 +1,248 @@
+"""etcd, read: everything a step may ask of the members, remembered for the length of one look."""
+
+import datetime
+import os
+from collections.abc import Callable, Iterable, Mapping
+from typing import TYPE_CHECKING, TypeVar, cast
+
+from sretool.clock import Clock, Deadline
+from sretool.cluster import etcd_questions as questions
+from sretool.cluster.etcd_keys import EtcdKeys
+from sretool.cluster.inventory import EtcdAccess, InventoryMember
+from sretool.errors import InterruptedRunError, RemoteError
+from sretool.model import (
+    Alarm,
+    DiskSpace,
+    EndpointStatus,
+    HashKV,
+    Known,
+    MemberList,
+    MetricsPage,
+    Silence,
+    Unknown,
+)
+
+if TYPE_CHECKING:
+    from sretool.clients.etcd import EtcdReads
+    from sretool.clients.etcd.certificates import CertificateDays
+    from sretool.cluster.connections import EtcdConnections
+
+T = TypeVar("T")
+R = TypeVar("R")
+
+FIRST_PASS_SECONDS = 1.2  # a healthy member answers in milliseconds; a silent one must not cost a look more
+SILENCE_SECONDS = 1.0
+READ_SECONDS = 2.0
+SCRAPE_SECONDS = 1.5
+
+
+class EtcdReader:
+    """Reads of one look. What was read once is not asked again; `fresh` readers start empty.
+
+    Methods that ask several members return a mapping by member name, in inventory order, and ask all of
+    them at once: the slowest or silent member costs its deadline, not a sum.
+    """
+
+    def __init__(
+        self,
+        access: EtcdAccess,
+        connections: "EtcdConnections",
+        *,
+        clock: Clock,
+        deadline: Deadline,
+        interruptible: bool = True,
+    ) -> None:
+        self.members: tuple[InventoryMember, ...] = access.members
+        self._connections = connections
+        self._clock = clock
+        self._deadline = deadline
+        self._interruptible = interruptible
+        self._remembered: dict[str, object] = {}
+        self.keys = EtcdKeys(connections, choose=self._least_loaded, deadline=deadline)
+
+    @property
+    def names(self) -> tuple[str, ...]:
+        return tuple(member.name for member in self.members)
+
+    def member(self, name: str) -> InventoryMember:
+        return next(member for member in self.members if member.name == name)
+
+    # -- of every member ------------------------------------------------------------------------------
+
+    def status(self) -> Mapping[str, Known[EndpointStatus]]:
+        """Return each member's own Status, or why there is none (1.2 s)."""
+        return self.remember("status", self._read_status)
+
+    def status_now(self, names: Iterable[str] = ()) -> Mapping[str, Known[EndpointStatus]]:
+        """Ask `names` (all members when empty) for their Status now; nothing is remembered."""
+        return self._read_status(tuple(names))
+
+    def silences(self) -> Mapping[str, tuple[Silence, str]]:
+        """Return, for the members without a Status, what TCP and the metrics listener say about them."""
+        return self.remember("silences", self._find_silences)
+
+    def answering(self) -> tuple[str, ...]:
+        """Return the names of the members that answered Status."""
+        return tuple(name for name, status in self.status().items() if not isinstance(status, Unknown))
+
+    def metrics(self) -> Mapping[str, Known[MetricsPage]]:
+        """Return each member's metrics page as scraped once in this look."""
+        return self.remember("metrics", self.scrape)
+
+    def scrape(self, names: Iterable[str] = ()) -> Mapping[str, Known[MetricsPage]]:
+        """Scrape the metrics of `names` (all members when empty) now; nothing is remembered."""
+        return self._fan_out(tuple(names) or self.names, self._scrape_one)
+
+    def probe(
+        self, *, linearizable: bool, names: Iterable[str] = (), timeout_seconds: float = FIRST_PASS_SECONDS
+    ) -> Mapping[str, Known[float]]:
+        """Time one read of one key through each member, in seconds. A linearizable one needs a quorum."""
+
+        def ask(name: str) -> float:
+            return self.time_read(name, linearizable=linearizable, timeout_seconds=timeout_seconds)
+
+        return self._fan_out(tuple(names) or self.names, ask)
+
+    def time_read(self, name: str, *, linearizable: bool, timeout_seconds: float) -> float:
+        """Return the seconds that one read of one key through `name` took; RemoteError when it failed."""
+        start = self._clock.monotonic()
+        self._connections.reads(name).range_page(
+            questions.PROBE_KEY,
+            b"",
+            limit=1,
+            serializable=not linearizable,
+            timeout_seconds=self._deadline.cap(timeout_seconds),
+        )
+        return self._clock.monotonic() - start
+
+    def revisions(self) -> Mapping[str, Known[int]]:
+        """Return each member's current revision, asked now (Status, 1.2 s); nothing is remembered."""
+        return {
+            name: status if isinstance(status, Unknown) else status.revision
+            for name, status in self.status_now().items()
+        }
+
+    def disk(self, name: str) -> Known[DiskSpace]:
+        """Return free space on the file system of `name`'s data directory, where this machine can see it."""
+        path = self.member(name).data_dir
+        if not path:
+            return Unknown(f"the inventory names no data_dir for {name}, and no other path leads there")
+        try:
+            space = os.statvfs(os.path.join(path, "member"))  # noqa: PTH118 - a Path has no statvfs
+        except OSError as error:
+            return Unknown(f"{path} on this machine: {error.strerror}")
+        return DiskSpace(
+            free_bytes=space.f_bavail * space.f_frsize,
+            total_bytes=space.f_blocks * space.f_frsize,
+            source=f"statvfs {path}",
+        )
+
+    # -- of the cluster ---------------------------------------------------------------------------------
+
+    def member_list(self) -> Known[MemberList]:
+        """Return the member list: linearizable, or from one member and marked stale without a quorum."""
+        return self.remember("member_list", lambda: questions.read_member_list(self))
+
+    def alarms(self) -> Known[tuple[Alarm, ...]]:
+        """Return the alarms. Status carries each member's view without a quorum; AlarmList, a raft proposal,
+        is asked once a look and never of servers older than 3.5.5 (etcd PR 14429)."""
+        return self.remember("alarms", lambda: questions.read_alarms(self))
+
+    def is_kubernetes(self) -> Known[bool]:
+        """Tell whether a Kubernetes API server keeps its objects here."""
+        return self.remember("is_kubernetes", lambda: questions.read_is_kubernetes(self))
+
+    def compact_revision(self) -> Known[int]:
+        """Return the highest compacted revision that a member reports (0: never compacted)."""
+        return self.remember("compact_revision", lambda: questions.read_compact_revision(self))
+
+    def count(self, prefix: bytes) -> Known[int]:
+        """Return how many keys stand under `prefix`, counted by the server."""
+        return self.ask_any(
+            lambda reads, seconds: reads.count(prefix, serializable=True, timeout_seconds=seconds)[0],
+            seconds=READ_SECONDS * 5,
+        )
+
+    def certificate_days(self, name: str) -> "CertificateDays":
+        """Return for how many days our certificate and `name`'s are still valid."""
+        return self._connections.certificate_days(
+            name, now=self._clock.now(), timeout_seconds=self._deadline.cap(FIRST_PASS_SECONDS)
+        )
+
+    def hash_kv(self, name: str, *, revision: int) -> HashKV:
+        """Return `name`'s hash of the key space at `revision`: a full scan, not for large databases."""
+        return self._connections.reads(name).hash_kv(revision, timeout_seconds=self._deadline.cap(30.0))
+
+    # -- time ---------------------------------------------------------------------------------------------
+
+    def wait(self, seconds: float) -> None:
+        """Let `seconds` pass; InterruptedRunError when the run was asked to stop meanwhile."""
+        if not self._interruptible:
+            self._clock.pause(self._deadline.cap(seconds))
+        elif not self._clock.sleep(self._deadline.cap(seconds)):
+            raise InterruptedRunError("interrupted while looking", signal_number=2)
+
+    def now(self) -> float:
+        """Return seconds of the clock that never goes back: for spacing reads, not for telling the time."""
+        return self._clock.monotonic()
+
+    def utc_now(self) -> datetime.datetime:
+        """Return the wall-clock time: for the age of what carries a time stamp."""
+        return self._clock.now()
+
+    # -- how ------------------------------------------------------------------------------------------------
+
+    def side_by_side(self, what: Iterable[T], ask: Callable[[T], R]) -> list[R]:
+        """Return `ask` of each, asked at the same time; what one of them raises is raised."""
+        return list(self._connections.pool.map(ask, what))
+
+    def remember(self, what: str, read: Callable[[], T]) -> T:
+        """Return what `read` returned the first time in this look; `what` names it."""
+        if what not in self._remembered:
+            self._remembered[what] = read()
+        return cast("T", self._remembered[what])
+
+    def _fan_out(self, names: tuple[str, ...], ask: Callable[[str], T]) -> dict[str, Known[T]]:
+        def guarded(name: str) -> Known[T]:
+            try:
+                return ask(name)
+            except RemoteError as error:
+                return Unknown(error.message)
+
+        return dict(zip(names, self._connections.pool.map(guarded, names), strict=True))
+
+    def ask_any(self, ask: "Callable[[EtcdReads, float], T]", *, seconds: float = READ_SECONDS) -> Known[T]:
+        """Return the first answer of a member that answers Status, or the last reason why there is none."""
+        reasons = []
+        for name in self.answering():
+            try:
+                return ask(self._connections.reads(name), self._deadline.cap(seconds))
+            except RemoteError as error:
+                reasons.append(error.message)
+        return Unknown(reasons[-1] if reasons else "no member answers")
+
+    def _read_status(self, names: tuple[str, ...] = ()) -> dict[str, Known[EndpointStatus]]:
+        seconds = self._deadline.cap(FIRST_PASS_SECONDS)
+        return self._fan_out(
+            names or self.names, lambda name: self._connections.reads(name).status(timeout_seconds=seconds)
+        )
+
+    def _find_silences(self) -> dict[str, tuple[Silence, str]]:
+        silent = tuple(name for name in self.names if name not in self.answering())
+        found = self._fan_out(
+            silent, lambda name: self._connections.find_silence(name, self._deadline.cap(SILENCE_SECONDS))
+        )
+        return {
+            name: (Silence.UNREACHABLE, answer.reason) if isinstance(answer, Unknown) else answer
+            for name, answer in found.items()
+        }
+
+    def _scrape_one(self, name: str) -> MetricsPage:
+        return self._connections.scrape(name, timeout_seconds=self._deadline.cap(SCRAPE_SECONDS))
+
+    def _least_loaded(self) -> str:
+        """Return a follower that answers, or the leader when it is alone; RemoteError when none does."""
+        statuses = {n: s for n, s in self.status().items() if not isinstance(s, Unknown)}
+        if not statuses:
+            raise RemoteError("no etcd member answers")
+        return min(statuses, key=lambda name: (statuses[name].is_leader, statuses[name].is_learner, name))

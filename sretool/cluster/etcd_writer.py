@@ -1,0 +1,61 @@
+"""etcd, written: each method is one effect. Only the executor of an approved plan holds a writer."""
+
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from sretool.clock import Deadline
+from sretool.cluster.snapshots import save_snapshot
+from sretool.model import Alarm, SnapshotFile
+
+if TYPE_CHECKING:
+    from sretool.cluster.connections import EtcdConnections
+
+WRITE_SECONDS = 5.0
+
+
+class EtcdWriter:
+    """Every write that a step may make on etcd. Nothing here retries: an unclear answer is observed.
+
+    Raises RemoteError: `NoAnswerError` means the write may have happened, every other kind that it did not.
+    """
+
+    def __init__(self, connections: "EtcdConnections", *, deadline: Deadline) -> None:
+        self._connections = connections
+        self._deadline = deadline
+
+    def compact(self, revision: int, *, through: str, timeout_seconds: float) -> None:
+        """Discard history before `revision`, physically on the member `through` before it answers.
+
+        The other members work on it in their own time: their metrics say when they are done.
+        """
+        self._connections.writes(through).compact(
+            revision, physical=True, timeout_seconds=self._deadline.cap(timeout_seconds)
+        )
+
+    def defragment(self, name: str, *, timeout_seconds: float) -> None:
+        """Rewrite `name`'s database file. The member goes on after a timeout: NoAnswerError is no failure."""
+        self._connections.writes(name).defragment(timeout_seconds=self._deadline.cap(timeout_seconds))
+
+    def move_leader(self, target_id: int, *, leader: str) -> None:
+        """Move leadership to the voter `target_id`; only the member `leader` can be asked."""
+        self._connections.writes(leader).move_leader(
+            target_id, timeout_seconds=self._deadline.cap(WRITE_SECONDS)
+        )
+
+    def disarm(self, alarm: Alarm, *, through: str) -> None:
+        """Disarm exactly this (member, type)."""
+        self._connections.writes(through).disarm(
+            alarm.member_id, alarm.type, timeout_seconds=self._deadline.cap(WRITE_SECONDS)
+        )
+
+    def prove_write(self, key: bytes, *, through: str) -> None:
+        """Write a throw-away key and delete it again. Never on an etcd that Kubernetes uses."""
+        writes = self._connections.writes(through)
+        writes.put(key, b"sretool", timeout_seconds=self._deadline.cap(WRITE_SECONDS))
+        writes.delete_range(key, timeout_seconds=self._deadline.cap(WRITE_SECONDS))
+
+    def save_snapshot(self, name: str, path: Path, *, timeout_seconds: float) -> SnapshotFile:
+        """Save a snapshot of `name` to the local file `path` (0600), its hash checked; see `save_snapshot`."""
+        reads = self._connections.reads(name)
+        seconds = self._deadline.cap(timeout_seconds)
+        return save_snapshot(reads.snapshot_chunks(timeout_seconds=seconds), path, member=name)

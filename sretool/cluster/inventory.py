@@ -1,0 +1,127 @@
+"""Which clusters there are and how to reach them: one small YAML file each, remembered for bad nights."""
+
+import os
+import re
+from pathlib import Path
+from typing import Any
+
+import msgspec
+
+from sretool.errors import DocumentError, UsageError
+
+_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,62}")
+_URL = re.compile(r"https?://[^/\s]+")
+
+
+class InventoryMember(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """An etcd member as the inventory knows it; `metrics` and `data_dir` are empty when not known.
+
+    `data_dir` is a path on this machine: where it is given, free disk space can be read.
+    """
+
+    name: str
+    client: str
+    peer: str
+    metrics: str = ""
+    data_dir: str = ""
+    server_name: str = ""
+
+
+class EtcdAccess(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """How etcd is reached: the members and the client certificate (absolute paths)."""
+
+    members: tuple[InventoryMember, ...]
+    ca: str = ""
+    cert: str = ""
+    key: str = ""
+
+
+class ClusterEntry(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """One cluster: its name and its paths."""
+
+    cluster: str
+    etcd: EtcdAccess
+
+
+def clusters_folder() -> Path:
+    """Return the folder of cluster files: `$XDG_CONFIG_HOME/sretool/clusters`."""
+    config = os.environ.get("XDG_CONFIG_HOME") or str(Path.home() / ".config")
+    return Path(config) / "sretool" / "clusters"
+
+
+def list_clusters(folder: Path) -> tuple[str, ...]:
+    """Return the names of the clusters that are remembered, sorted."""
+    return tuple(sorted(path.stem for path in folder.glob("*.yaml")))
+
+
+def require_cluster(name: str, folder: Path) -> ClusterEntry:
+    """Return the cluster `name`, or the only one when `name` is empty; UsageError says what there is."""
+    known = list_clusters(folder)
+    if not name:
+        if len(known) != 1:
+            raise UsageError(
+                f"which cluster? {_list(known)}",
+                then="name one with --cluster or SRETOOL_CLUSTER; `sretool lab up` starts one to try things on",
+            )
+        name = known[0]
+    if name not in known:
+        raise UsageError(f"no cluster named {name!r}: {_list(known)}", then=f"cluster files live in {folder}")
+    path = folder / f"{name}.yaml"
+    try:
+        text = path.read_text(encoding="utf-8")
+    except (OSError, UnicodeDecodeError) as error:
+        raise UsageError(f"cannot read {path}: {error}") from error
+    return parse_cluster(text, origin=str(path))
+
+
+def parse_cluster(text: str, *, origin: str) -> ClusterEntry:
+    """Return the cluster that `text` describes; DocumentError with every problem and its place."""
+    from sretool.documents import read_document
+
+    document = read_document(text, origin=origin)
+    try:
+        entry = msgspec.convert(document.value, ClusterEntry)
+    except msgspec.ValidationError as error:
+        raise DocumentError([f"{document.at(_path_of(str(error)))}: {error}"]) from error
+    problems = [f"{document.at(place)}: {what}" for place, what in _problems(entry)]
+    if problems:
+        raise DocumentError(problems)
+    return entry
+
+
+def _list(known: tuple[str, ...]) -> str:
+    return f"known clusters: {', '.join(known)}" if known else "no cluster is known yet"
+
+
+def _path_of(message: str) -> tuple[str | int, ...]:
+    match = re.search(r"at `\$(.*)`$", message)
+    parts = re.findall(r"\[(\d+)\]|\.(\w+)", match[1] if match else "")
+    return tuple(int(index) if index else key for index, key in parts)
+
+
+def _problems(entry: ClusterEntry) -> list[tuple[tuple[Any, ...], str]]:
+    found: list[tuple[tuple[Any, ...], str]] = []
+    if not _NAME.fullmatch(entry.cluster):
+        found.append((("cluster",), f"{entry.cluster!r} is not a name (letters, digits, . _ -)"))
+    members = entry.etcd.members
+    if not members:
+        found.append((("etcd", "members"), "a cluster has at least one etcd member"))
+    for field in ("name", "client", "peer"):
+        values = [getattr(member, field) for member in members]
+        found.extend(
+            (("etcd", "members", index, field), f"{value!r} stands twice")
+            for index, value in enumerate(values)
+            if value in values[:index]
+        )
+    for index, member in enumerate(members):
+        found.extend(
+            (("etcd", "members", index, field), f"{url!r} is not a URL such as https://10.0.0.1:2379")
+            for field, url in (("client", member.client), ("peer", member.peer), ("metrics", member.metrics))
+            if url and not _URL.fullmatch(url)
+        )
+    access = entry.etcd
+    if bool(access.cert) != bool(access.key):
+        found.append((("etcd",), "cert and key belong together"))
+    if any(member.client.startswith("https") for member in members) and not access.ca:
+        found.append((("etcd",), "https endpoints need `ca`"))
+    return found

@@ -1,0 +1,78 @@
+"""One look at the whole etcd cluster, as the guards judge it."""
+
+from collections.abc import Mapping
+
+from sretool.cluster.cluster import ClusterReader
+from sretool.cluster.etcd_reader import EtcdReader
+from sretool.knowledge.versions import QUOTA_IN_STATUS, parse_version
+from sretool.model import EndpointStatus, EtcdState, Known, MemberState, MetricsPage, Unknown
+
+# Compaction sleeps 10 ms between batches and counts each: two scrapes this far apart see it move.
+_COMPACTION_LOOK_SECONDS = 0.1
+_BATCHES = "etcd_debugging_mvcc_db_compaction_pause_duration_milliseconds_count"
+
+
+def read_etcd_state(read: ClusterReader) -> EtcdState:
+    """Read what the guards need. Members that stay silent are in it, with the reason."""
+    etcd = read.etcd
+    statuses, pages, silences = etcd.status(), etcd.metrics(), etcd.silences()
+    members = tuple(
+        MemberState(
+            name=member.name,
+            peer_url=member.peer,
+            status=statuses[member.name],
+            silence=silences[member.name][0] if member.name in silences else None,
+            quota_bytes=quota_of(statuses[member.name], pages[member.name]),
+            defrag_inflight=_whole(pages[member.name], "etcd_disk_defrag_inflight"),
+            snapshot_apply_inflight=_whole(
+                pages[member.name], "etcd_server_snapshot_apply_in_progress_total"
+            ),
+            process_start_seconds=_value(pages[member.name], "process_start_time_seconds"),
+            defrag_count=_whole(pages[member.name], "etcd_disk_backend_defrag_duration_seconds_count"),
+            disk=etcd.disk(member.name),
+        )
+        for member in etcd.members
+    )
+    return EtcdState(
+        members=members,
+        member_list=etcd.member_list(),
+        alarms=etcd.alarms(),
+        compaction_inflight=_compaction_inflight(read, etcd, pages),
+        is_kubernetes=etcd.is_kubernetes(),
+    )
+
+
+def quota_of(status: Known[EndpointStatus], page: Known[MetricsPage]) -> Known[int]:
+    """Return a member's quota in bytes: from Status where that is right (3.6.6 on), else from its metrics."""
+    if not isinstance(status, Unknown):
+        version = parse_version(status.version)
+        if status.quota_bytes and version and version >= QUOTA_IN_STATUS:
+            return status.quota_bytes
+    return _whole(page, "etcd_server_quota_backend_bytes")
+
+
+def _compaction_inflight(
+    read: ClusterReader, etcd: EtcdReader, first: Mapping[str, Known[MetricsPage]]
+) -> Known[bool]:
+    read.wait(_COMPACTION_LOOK_SECONDS)
+    second = etcd.scrape()
+    unread = [name for name in etcd.names if isinstance(_value(second[name], _BATCHES), Unknown)]
+    moved = [
+        name
+        for name in etcd.names
+        if not isinstance(before := _value(first[name], _BATCHES), Unknown)
+        and not isinstance(after := _value(second[name], _BATCHES), Unknown)
+        and after != before
+    ]
+    if moved:
+        return True
+    return Unknown(f"the metrics of {', '.join(unread)} cannot be read") if unread else False
+
+
+def _value(page: Known[MetricsPage], name: str) -> Known[float]:
+    return page if isinstance(page, Unknown) else page.value(name)
+
+
+def _whole(page: Known[MetricsPage], name: str) -> Known[int]:
+    value = _value(page, name)
+    return value if isinstance(value, Unknown) else int(value)
