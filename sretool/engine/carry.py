@@ -1,0 +1,137 @@
+"""Carries out an approved plan: before every wave it looks and plans again, and does only what was approved."""
+
+from collections.abc import Sequence
+
+import msgspec
+
+from sretool.engine import events
+from sretool.engine.context import Run
+from sretool.engine.executor import Executor, Fate
+from sretool.engine.guards import Guards
+from sretool.engine.plan import Plan, uncovered
+from sretool.engine.planner import proposal_of
+from sretool.errors import RefusedError, SretoolError, StalePlanError, WrongClusterError
+from sretool.model import Change, Held, Identity, Proposal
+from sretool.runbook.loader import step_params
+from sretool.runbook.model import StepSpec
+
+
+class StoppedError(SretoolError):
+    """A change did not become what was planned; `fate` says how, the message what was seen."""
+
+    def __init__(self, fate: Fate, message: str, *, commands: tuple[str, ...] = ()) -> None:
+        super().__init__(message)
+        self.fate = fate
+        self.commands = commands
+
+
+class Carrier:
+    """Works through the approved changes, step by step in the runbook's order."""
+
+    def __init__(self, run: Run, guards: Guards, plan: Plan, made: Sequence[Change] = ()) -> None:
+        self._run = run
+        self._guards = guards
+        self._plan = plan
+        self._executor = Executor(run, guards, total=len(plan.changes))
+        self.made = list(made)
+
+    def carry_out(self) -> None:
+        """Make every approved change that is still due. Raises what stopped it; `made` says how far it came."""
+        for spec in self._run.runbook.steps:
+            approved = tuple(change for change in self._plan.changes if change.step == spec.id)
+            while approved and self._next_wave(spec, approved):
+                pass
+
+    def _next_wave(self, spec: StepSpec, approved: Sequence[Change]) -> bool:
+        """Make the step's next wave; False when nothing of the step is due any more."""
+        self._run.interrupts.check()
+        proposal = self._fresh_proposal(spec)
+        self._require_nothing_new(proposal, approved)
+        if not proposal.waves:
+            self._note_dropped(approved)
+            return False
+        wave = proposal.waves[0]
+        open_question = next((change.conditional for change in wave if change.conditional), "")
+        if open_question:
+            raise RefusedError(f"{wave[0].verb} {wave[0].label} still depends on this: {open_question}")
+        self._executor.wait_for_guards(wave)
+        try:
+            make_or_stop(self._executor, wave)
+        finally:
+            self.made.extend(change for change in wave if self._is_recorded_done(change))
+        return True
+
+    def _fresh_proposal(self, spec: StepSpec) -> Proposal:
+        read = self._run.cluster.reader(self._run.deadline)
+        require_same_cluster(self._run.cluster.identity(read), self._plan.identity, self._run.cluster.name)
+        step = self._run.steps[spec.id]
+        params = step_params(self._run.runbook, spec, self._run.params)
+        facts = step.look(read, params)
+        proposal = step.plan(params, facts, self._earlier(spec))
+        return proposal_of(spec, proposal, made=self.made)
+
+    def _earlier(self, spec: StepSpec) -> tuple[Change, ...]:
+        order = [step.id for step in self._run.runbook.steps]
+        return tuple(
+            msgspec.structs.replace(change, made=True)
+            for change in self.made
+            if order.index(change.step) <= order.index(spec.id)
+        )
+
+    def _require_nothing_new(self, proposal: Proposal, approved: Sequence[Change]) -> None:
+        known = {held.what for held in self._plan.held}
+        fresh_held = tuple(held for held in proposal.held if held.what not in known)
+        if fresh_held:
+            raise HeldError(fresh_held)
+        beyond = uncovered(proposal.changes, approved)
+        if beyond:
+            raise StalePlanError(
+                f"the cluster has moved on since the plan was approved: {'; '.join(beyond)}",
+                then="look again and approve what is due now",
+            )
+
+    def _note_dropped(self, approved: Sequence[Change]) -> None:
+        made = {change.key for change in self.made}
+        for change in approved:
+            if change.key not in made:
+                reason = "looked at just before it: no longer due"
+                self._run.journal.write("dropped", {"key": change.key, "reason": reason})
+                self._run.emit(events.ChangeDropped(change=change.key, reason=reason))
+
+    def _is_recorded_done(self, change: Change) -> bool:
+        return any(
+            record.kind == "outcome"
+            and record.body["key"] == change.key
+            and record.body["outcome"]["result"] == "done"
+            for record in self._run.journal.records
+        )
+
+
+def make_or_stop(executor: Executor, wave: Sequence[Change]) -> None:
+    """Make `wave`; StoppedError when one of its changes did not become what was planned."""
+    fate, why = executor.make(wave)
+    if fate is not Fate.DONE:
+        raise StoppedError(fate, why, commands=tuple(c for change in wave for c in change.commands))
+
+
+class HeldError(RefusedError):
+    """A rule forbids, or a missing fact does not permit, what was approved."""
+
+    def __init__(self, held: Sequence[Held]) -> None:
+        super().__init__("; ".join(f"{one.what}: {one.why}" for one in held))
+        self.held = tuple(held)
+
+
+def require_same_cluster(now: Identity, planned: Identity, name: str) -> None:
+    """Raise WrongClusterError when `now` is another etcd cluster, or has other members, than `planned`."""
+    if now.etcd_cluster_id != planned.etcd_cluster_id:
+        raise WrongClusterError(
+            f"{name} is etcd cluster {now.etcd_cluster_id}; this was made for {planned.etcd_cluster_id}",
+            then="check --cluster and the cluster file: the endpoints lead to another cluster",
+        )
+    if now.etcd_member_ids != planned.etcd_member_ids:
+        raise WrongClusterError(
+            f"{name} now has the members {', '.join(now.etcd_member_ids)}; "
+            f"this was made for {', '.join(planned.etcd_member_ids)}",
+            then="look again: the membership has changed",
+        )

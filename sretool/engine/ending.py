@@ -1,0 +1,129 @@
+"""How a run ended: exit code, one sentence, what was touched, what to do next."""
+
+from collections.abc import Iterable, Sequence
+
+import msgspec
+
+from sretool.engine.plan import Plan
+from sretool.errors import Touched
+from sretool.model import Finding, Held, Severity
+
+# When several hold, the first of these is the exit code.
+PRECEDENCE = (1, 2, 7, 130, 143, 5, 6, 4, 8, 3, 9, 0)
+
+MEANING = {
+    0: "nothing to do, or done and verified, and the cause is gone",
+    1: "a bug in sretool",
+    2: "usage, runbook or parameter error",
+    3: "changes are due and none was made",
+    4: "refused before the first write",
+    5: "stopped part-way",
+    6: "done, but not as planned when looked at afterwards",
+    7: "outcome unknown",
+    8: "cannot tell: something that the answer needs could not be read",
+    9: "unhealthy, and this runbook has no further remedy",
+    130: "interrupted by SIGINT",
+    143: "interrupted by SIGTERM",
+}
+
+
+class Ending(msgspec.Struct, frozen=True, kw_only=True):
+    """The end of a run. `commands` lets a person go on by hand, with what to check before each."""
+
+    exit_code: int
+    sentence: str
+    touched: str = Touched.NOTHING.value
+    then: str = ""
+    commands: tuple[str, ...] = ()
+
+
+def worst(codes: Iterable[int]) -> int:
+    """Return the code that stands first in the order of precedence; 0 when there is none."""
+    return min(codes, key=PRECEDENCE.index, default=0)
+
+
+def is_cause(finding: Finding) -> bool:
+    """Tell whether `finding` says that something is wrong now, as opposed to worth knowing."""
+    if finding.blind:
+        return False
+    return finding.severity is Severity.CRITICAL or (
+        bool(finding.verdict) and finding.severity is Severity.WARNING
+    )
+
+
+def code_of_look(findings: Sequence[Finding], held: Sequence[Held], *, due: bool) -> int:
+    """Return the exit code that a look alone deserves."""
+    codes = []
+    if any(one.refused for one in held):
+        codes.append(4)
+    if any(finding.blind for finding in findings) or any(not one.refused for one in held):
+        codes.append(8)
+    if due:
+        codes.append(3)
+    if any(is_cause(finding) for finding in findings):
+        codes.append(9)
+    return worst(codes)
+
+
+def ending_of_look(plan: Plan) -> Ending:
+    """Return the ending of a run that only looked."""
+    code = code_of_look(plan.findings, plan.held, due=bool(plan.changes))
+    sentence = {
+        0: "nothing to do",
+        3: f"{len(plan.changes)} changes are due; nothing was changed",
+        4: f"refused: {_first_held(plan.held, refused=True)}",
+        8: f"cannot tell: {_blind(plan)}",
+        9: f"unhealthy, and {plan.runbook} has no remedy: {_cause(plan)}",
+    }[code]
+    commands = tuple(command for held in plan.held for command in held.commands)
+    accept = sorted({held.accept for held in plan.held if held.accept})
+    then = f"a person may override with: {', '.join(f'--accept {word}' for word in accept)}" if accept else ""
+    if code == 3:
+        then = f"sretool runbook {plan.runbook} --cluster {plan.cluster}  (asks first)"
+    return Ending(exit_code=code, sentence=sentence, then=then, commands=commands)
+
+
+def ending_of_verify(plan: Plan, after: Plan, run_id: str) -> Ending:
+    """Return the ending of a run that made its changes and looked again."""
+    codes = [0]
+    if after.writes:
+        codes.append(6)
+    if any(finding.blind for finding in after.findings):
+        codes.append(8)
+    if any(is_cause(finding) for finding in after.findings) or after.held:
+        codes.append(9)
+    code = worst(codes)
+    count = len(plan.changes)
+    sentence = {
+        0: f"done and verified: {count} changes, and the cause is gone",
+        6: f"done, but {after.writes[0].verb} {after.writes[0].label} is due again" if after.writes else "",
+        8: f"done, but it cannot be verified: {_blind(after)}",
+        9: f"done as planned, and the cause remains: {_cause(after)}",
+    }[code]
+    commands = tuple(command for held in after.held for command in held.commands)
+    return Ending(
+        exit_code=code,
+        sentence=sentence,
+        touched=Touched.CHANGED,
+        then=f"sretool report {run_id}",
+        commands=commands,
+    )
+
+
+def declined(plan: Plan, how: str) -> Ending:
+    """Return the ending of a run that was told No."""
+    return Ending(exit_code=3, sentence=f"{how}: {len(plan.changes)} changes are due and none was made")
+
+
+def _first_held(held: Sequence[Held], *, refused: bool) -> str:
+    return next((f"{one.what}: {one.why}" for one in held if one.refused is refused), "")
+
+
+def _blind(plan: Plan) -> str:
+    blind = next((finding.sentence for finding in plan.findings if finding.blind), "")
+    return blind or _first_held(plan.held, refused=False)
+
+
+def _cause(plan: Plan) -> str:
+    cause = next((finding.sentence for finding in plan.findings if is_cause(finding)), "")
+    return cause or _first_held(plan.held, refused=True)

@@ -1,0 +1,170 @@
+"""Makes changes one wave at a time: look, plan, guard, intent on disk, apply, observe, outcome on disk."""
+
+import enum
+from collections.abc import Sequence
+
+import msgspec
+
+from sretool.engine import events
+from sretool.engine.context import Run
+from sretool.engine.guards import Guards
+from sretool.errors import (
+    InterruptedRunError,
+    NoAnswerError,
+    RefusedError,
+    RemoteError,
+    SretoolError,
+    StateError,
+)
+from sretool.model import Change, Outcome, Result
+
+OBSERVE_EVERY_SECONDS = 0.25
+GRACE_SECONDS = 5.0  # a change that was accepted may take this long to show on every member
+SETTLE_SECONDS = 180.0
+CHANGE_SECONDS = 900.0
+
+
+class Fate(enum.StrEnum):
+    """What became of a change, for whoever decides whether to go on."""
+
+    DONE = "done"
+    NOT_MADE = "not made"  # it certainly had no effect
+    NOT_AS_PLANNED = "not as planned"  # applied, and the look afterwards disagrees
+    UNKNOWN = "unknown"  # nobody can tell
+
+
+class Executor:
+    """Applies single changes. It decides nothing: not what to change, not whether to go on."""
+
+    def __init__(self, run: Run, guards: Guards, *, total: int) -> None:
+        self._run = run
+        self._guards = guards
+        self._total = total
+        self._number = 0
+
+    def wait_for_guards(self, wave: Sequence[Change]) -> None:
+        """Return when every guard lets `wave` pass; RefusedError when one refuses or the settle time is over."""
+        settle = self._run.deadline.within(SETTLE_SECONDS)
+        began = self._run.clock.monotonic()
+        for change in wave:
+            while True:
+                answer = self._guards.judge(change, self._run.cluster.reader(self._run.deadline))
+                if answer.verdict == "pass":
+                    break
+                waited = self._run.clock.monotonic() - began
+                if answer.verdict == "refuse" or not settle.left():
+                    raise RefusedError(
+                        f"{change.verb} {change.label} is refused by the guard «{answer.rule}»: {answer.reason}"
+                        + (f" (waited {waited:.0f} s)" if answer.verdict == "wait" else ""),
+                        then=f"--accept {answer.accept} overrides it" if answer.accept else "",
+                    )
+                self._run.emit(
+                    events.Waiting(change=change.key, rule=answer.rule, reason=answer.reason, seconds=waited)
+                )
+                self._run.clock.sleep(OBSERVE_EVERY_SECONDS)
+                self._run.interrupts.check()
+
+    def make(self, wave: Sequence[Change]) -> tuple[Fate, str]:
+        """Make the changes of one wave, their intents written with one fsync; return the first bad fate."""
+        self._run.journal.write_all([("intent", {"change": change}) for change in wave])
+        for change in wave:
+            self._number += 1
+            self._run.emit(
+                events.ChangeStarted(change=change, number=self._number, total=max(self._total, self._number))
+            )
+            fate, why = self._make_one(change)
+            if fate is not Fate.DONE:
+                return fate, why
+        return Fate.DONE, ""
+
+    def _make_one(self, change: Change) -> tuple[Fate, str]:
+        began = self._run.clock.monotonic()
+        failure: SretoolError | None = None
+        try:
+            failure = self._apply(change)
+            outcome = self.observe_until_settled(change, applied=failure is None)
+        except InterruptedRunError as error:
+            outcome = Outcome(result=Result.CANNOT_TELL, evidence=error.message)
+            self._record(change, outcome, began)
+            raise
+        self._record(change, outcome, began)
+        return fate_of(change, outcome, failure)
+
+    def _apply(self, change: Change) -> SretoolError | None:
+        """Return the error of `apply`, None when it succeeded."""
+        writer = self._run.cluster.writer(self._run.deadline.within(CHANGE_SECONDS))
+        try:
+            self._run.steps[change.step].apply(writer, change)
+        except InterruptedRunError:
+            raise
+        except (RemoteError, StateError) as error:
+            return error
+        return None
+
+    def observe_until_settled(self, change: Change, *, applied: bool) -> Outcome:
+        """Look until the change is done or will not be; «still going» is waited for to the deadline."""
+        limit = self._run.deadline.within(CHANGE_SECONDS)
+        grace = limit.within(GRACE_SECONDS)
+        began = self._run.clock.monotonic()
+        told = began
+        while True:
+            outcome = self.observe(change)
+            going = outcome.result is Result.STILL_GOING
+            if outcome.result is Result.DONE or not (limit if going else grace).left():
+                return outcome
+            if not applied and outcome.result is Result.NOT_DONE and not grace.left():
+                return outcome
+            now = self._run.clock.monotonic()
+            if going and now - told >= 1.0:
+                told = now
+                self._run.emit(
+                    events.ChangeGoing(
+                        change=change.key,
+                        seconds=now - began,
+                        limit_seconds=CHANGE_SECONDS,
+                        evidence=outcome.evidence,
+                    )
+                )
+            self._run.clock.pause(OBSERVE_EVERY_SECONDS)
+
+    def observe(self, change: Change) -> Outcome:
+        """Look once at what became of `change`."""
+        read = self._run.cluster.reader(self._run.deadline, interruptible=False)
+        try:
+            return self._run.steps[change.step].observe(read, change)
+        except RemoteError as error:
+            return Outcome(result=Result.CANNOT_TELL, evidence=error.message)
+
+    def _record(self, change: Change, outcome: Outcome, began: float) -> None:
+        seconds = self._run.clock.monotonic() - began
+        self._run.journal.write("outcome", outcome_body(change, outcome, seconds=seconds))
+        self._run.emit(events.ChangeEnded(change=change, outcome=outcome, seconds=seconds))
+
+
+def outcome_body(change: Change, outcome: Outcome, *, seconds: float) -> dict[str, object]:
+    """Return the body of an outcome record."""
+    return {
+        "key": change.key,
+        "verb": change.verb,
+        "outcome": msgspec.to_builtins(outcome),
+        "seconds": round(seconds, 3),
+    }
+
+
+def fate_of(change: Change, outcome: Outcome, failure: SretoolError | None) -> tuple[Fate, str]:
+    """Return what became of a change from what `apply` raised and what looking showed.
+
+    Looking wins: an unclear answer is not a failure, and a refused request has had no effect.
+    """
+    words = f"{change.verb} {change.label}: {outcome.evidence}"
+    if failure is not None:
+        words = f"{change.verb} {change.label}: {failure.message}; looked: {outcome.evidence}"
+    if outcome.result is Result.DONE:
+        return Fate.DONE, words
+    if failure is not None and not isinstance(failure, NoAnswerError):
+        return Fate.NOT_MADE, words
+    if outcome.result in (Result.STILL_GOING, Result.CANNOT_TELL):
+        return Fate.UNKNOWN, words
+    if failure is not None and outcome.result is Result.NOT_DONE:
+        return Fate.NOT_MADE, words
+    return Fate.NOT_AS_PLANNED, words

@@ -1,0 +1,47 @@
+"""Ctrl-C and SIGTERM: the first asks the run to end cleanly, the second stops it where it is."""
+
+import signal
+from types import FrameType, TracebackType
+from typing import Any, Self
+
+from sretool.clock import Clock
+from sretool.errors import InterruptedRunError
+
+
+class Interrupts:
+    """Catches the two signals while a run is under way; restores what was there before."""
+
+    def __init__(self, clock: Clock) -> None:
+        self._clock = clock
+        self._signal = 0
+        self._before: dict[int, Any] = {}
+
+    def __enter__(self) -> Self:
+        for number in (signal.SIGINT, signal.SIGTERM):
+            self._before[number] = signal.signal(number, self._caught)
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        for number, handler in self._before.items():
+            signal.signal(number, handler)
+
+    @property
+    def requested(self) -> int:
+        """Return the signal that asked the run to stop, 0 when none did."""
+        return self._signal
+
+    def check(self) -> None:
+        """Raise InterruptedRunError when the run was asked to stop. Called between changes, not inside one."""
+        if self._signal:
+            raise self.error("interrupted between changes")
+
+    def error(self, message: str) -> InterruptedRunError:
+        return InterruptedRunError(message, signal_number=self._signal or signal.SIGINT)
+
+    def _caught(self, number: int, _frame: FrameType | None) -> None:
+        if self._signal:
+            raise InterruptedRunError("interrupted twice: stopped where it was", signal_number=number)
+        self._signal = number
+        self._clock.wake()

@@ -1,0 +1,158 @@
+"""The journal: append-only records, each sealed with the hash of the one before, fsynced before any effect."""
+
+import datetime
+import hashlib
+import os
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import msgspec
+
+from sretool.clock import Clock
+from sretool.errors import StateError
+
+_FIRST = "0" * 64
+
+
+class Record(msgspec.Struct, frozen=True, kw_only=True):
+    """One line of the journal. `seal` is the SHA-256 of the line before it (zeros in the first)."""
+
+    number: int
+    at: datetime.datetime
+    kind: str  # begin, look, plan, approval, lock, intent, outcome, note, resume, undone, end
+    body: Mapping[str, Any]
+    seal: str
+
+
+class Journal:
+    """An open journal, or one kept in memory only (`path` None) for a look whose state cannot be stored."""
+
+    def __init__(self, path: Path | None, clock: Clock) -> None:
+        self._path = path
+        self._clock = clock
+        self._seal = _FIRST
+        self._descriptor: int | None = None
+        self.records: list[Record] = []
+
+    @classmethod
+    def create(cls, folder: Path, clock: Clock) -> "Journal":
+        """Return a new journal in `folder`, which is made (0700)."""
+        journal = cls(folder / "journal.jsonl", clock)
+        try:
+            folder.mkdir(parents=True, mode=0o700)
+            journal._open(os.O_CREAT | os.O_EXCL)
+            _sync_folder(folder)
+        except OSError as error:
+            raise _state_error(journal._path, error) from error
+        return journal
+
+    @classmethod
+    def reopen(cls, folder: Path, clock: Clock) -> "Journal":
+        """Return the journal of an earlier run, ready for more records; a torn last line is cut off."""
+        journal = cls(folder / "journal.jsonl", clock)
+        records, whole, seal = _read(folder / "journal.jsonl")
+        try:
+            journal._open(0)
+            os.ftruncate(journal._require_descriptor(), whole)
+        except OSError as error:
+            raise _state_error(journal._path, error) from error
+        journal.records, journal._seal = records, seal
+        return journal
+
+    def write(self, kind: str, body: Mapping[str, Any]) -> None:
+        """Append one record and fsync it; StateError when it is not safely on disk."""
+        self.write_all([(kind, body)])
+
+    def write_all(self, entries: list[tuple[str, Mapping[str, Any]]]) -> None:
+        """Append several records with one fsync."""
+        lines = b""
+        for kind, body in entries:
+            record = Record(
+                number=len(self.records),
+                at=self._clock.now(),
+                kind=kind,
+                body=msgspec.to_builtins(body),
+                seal=self._seal,
+            )
+            line = msgspec.json.encode(record)
+            self._seal = hashlib.sha256(line).hexdigest()
+            self.records.append(record)
+            lines += line + b"\n"
+        if self._descriptor is None:
+            return
+        try:
+            written = os.write(self._descriptor, lines)
+            if written != len(lines):
+                raise OSError(28, "No space left on device")
+            os.fsync(self._descriptor)
+        except OSError as error:
+            self.close()  # half a line may stand at the end: nothing may ever follow it
+            raise _state_error(self._path, error) from error
+
+    def close(self) -> None:
+        """Close the file; records can still be read."""
+        if self._descriptor is not None:
+            os.close(self._descriptor)
+            self._descriptor = None
+
+    def _open(self, flags: int) -> None:
+        if self._path is not None:
+            flags |= os.O_WRONLY | os.O_APPEND | os.O_NOFOLLOW | os.O_CLOEXEC
+            self._descriptor = os.open(self._path, flags, 0o600)
+
+    def _require_descriptor(self) -> int:
+        if self._descriptor is None:
+            raise StateError(f"the journal {self._path} is not open")
+        return self._descriptor
+
+
+def read_journal(folder: Path) -> list[Record]:
+    """Return the records of the run in `folder`; StateError when the journal is damaged beyond a torn end."""
+    return _read(folder / "journal.jsonl")[0]
+
+
+def _read(path: Path) -> tuple[list[Record], int, str]:
+    """Return the records, the length of the file's whole lines, and the seal for the next record."""
+    try:
+        content = path.read_bytes()
+    except OSError as error:
+        raise _state_error(path, error) from error
+    records: list[Record] = []
+    seal, whole = _FIRST, 0
+    lines = content.split(b"\n")
+    for number, line in enumerate(lines[:-1]):
+        try:
+            record = msgspec.json.decode(line, type=Record)
+        except (msgspec.DecodeError, UnicodeDecodeError) as error:
+            raise _damaged(path, number, f"not a record ({error})") from error
+        if record.seal != seal or record.number != number:
+            raise _damaged(
+                path, number, "it does not follow from the line before: edited, or lines are missing"
+            )
+        seal = hashlib.sha256(line).hexdigest()
+        whole += len(line) + 1
+        records.append(record)
+    return records, whole, seal
+
+
+def _damaged(path: Path, number: int, what: str) -> StateError:
+    return StateError(
+        f"{path}:{number + 1}: the journal is damaged: {what}",
+        then="nothing is resumed or undone from it; read it by eye, look at the cluster with a new run",
+    )
+
+
+def _state_error(path: Path | None, error: OSError) -> StateError:
+    return StateError(
+        f"cannot keep the journal {path}: {error.strerror}",
+        then="free space there, or point XDG_STATE_HOME at another disk",
+    )
+
+
+def _sync_folder(folder: Path) -> None:
+    descriptor = os.open(folder, os.O_RDONLY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)

@@ -1,0 +1,125 @@
+"""Begins a run, or takes one up again: folder, journal, connections and signal handling, closed at the end."""
+
+import dataclasses
+import os
+import socket
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+
+from sretool import __version__
+from sretool.clock import Clock, Deadline
+from sretool.cluster import Cluster, ClusterEntry
+from sretool.engine.context import Run
+from sretool.engine.events import Noted, Sink
+from sretool.engine.interrupts import Interrupts
+from sretool.engine.journal import Journal
+from sretool.engine.lock import user_name
+from sretool.engine.operate import Operation
+from sretool.engine.resumption import Resumption
+from sretool.engine.runs import new_run_id, runs_folder
+from sretool.errors import StateError
+from sretool.runbook.loader import load_runbook, resolve_params
+from sretool.runbook.model import Runbook
+from sretool.step import AnyStep
+
+Catalogue = Mapping[str, type[AnyStep]]
+
+
+@dataclasses.dataclass(frozen=True)
+class Terms:
+    """Under which terms a run is operated: who listens, what was overridden, whether a person is there."""
+
+    catalogue: Catalogue
+    clock: Clock
+    emit: Sink
+    unattended: bool
+    accepted: tuple[str, ...] = ()
+
+
+@contextmanager
+def opened_run(
+    runbook: Runbook, given: Mapping[str, str], entry: ClusterEntry, terms: Terms, *, may_write: bool
+) -> Iterator[Operation]:
+    """Yield a new run. Its journal is needed before anything may be written: StateError when it cannot be kept.
+
+    A run that only looks (`may_write` False) goes on without one, and says so. `given` are the parameters as
+    the person wrote them.
+    """
+    run_id = new_run_id(terms.clock.now())
+    folder = runs_folder() / run_id
+    resolve_params(runbook, given)  # a wrong parameter leaves no folder behind
+    begin = {
+        "run": run_id,
+        "runbook": runbook.name,
+        "text": runbook.text,
+        "origin": runbook.origin,
+        "given": dict(given),
+        "cluster": entry.cluster,
+        "user": user_name(),
+        "host": socket.gethostname(),
+        "pid": os.getpid(),
+        "version": __version__,
+        "accepted": terms.accepted,
+        "unattended": terms.unattended,
+    }
+    try:
+        journal = Journal.create(folder, terms.clock)
+        journal.write("begin", begin)
+    except StateError as error:
+        if may_write:
+            raise
+        terms.emit(Noted(text=f"this look leaves no record: {error.message}"))
+        journal = Journal(None, terms.clock)
+        journal.write("begin", begin)
+    with _connected(entry, terms.clock, journal) as (cluster, interrupts):
+        yield Operation(_run(run_id, runbook, given, cluster, journal, interrupts, terms), run_folder=folder)
+
+
+@contextmanager
+def reopened_run(run_id: str, entry_of: Callable[[str], ClusterEntry], terms: Terms) -> Iterator[Resumption]:
+    """Yield an earlier run, to be resumed or undone; StateError when its journal is damaged."""
+    folder = runs_folder() / run_id
+    journal = Journal.reopen(folder, terms.clock)
+    begin = next((record.body for record in journal.records if record.kind == "begin"), None)
+    if begin is None:
+        journal.close()
+        raise StateError(f"run {run_id} was ended before it began: its journal is empty")
+    runbook = load_runbook(begin["text"], origin=begin["origin"], catalogue=terms.catalogue)
+    with _connected(entry_of(begin["cluster"]), terms.clock, journal) as (cluster, interrupts):
+        run = _run(run_id, runbook, begin["given"], cluster, journal, interrupts, terms)
+        yield Resumption(run, run_folder=folder)
+
+
+@contextmanager
+def _connected(entry: ClusterEntry, clock: Clock, journal: Journal) -> Iterator[tuple[Cluster, Interrupts]]:
+    try:
+        with Interrupts(clock) as interrupts, Cluster(entry, clock) as cluster:
+            yield cluster, interrupts
+    finally:
+        journal.close()
+
+
+def _run(
+    run_id: str,
+    runbook: Runbook,
+    given: Mapping[str, str],
+    cluster: Cluster,
+    journal: Journal,
+    interrupts: Interrupts,
+    terms: Terms,
+) -> Run:
+    return Run(
+        id=run_id,
+        runbook=runbook,
+        given=given,
+        params=resolve_params(runbook, given),
+        steps={spec.id: terms.catalogue[spec.uses]() for spec in runbook.steps},
+        cluster=cluster,
+        clock=terms.clock,
+        deadline=Deadline(terms.clock, runbook.deadline_seconds),
+        journal=journal,
+        interrupts=interrupts,
+        emit=terms.emit,
+        accepted=terms.accepted,
+        unattended=terms.unattended,
+    )

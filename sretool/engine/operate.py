@@ -1,0 +1,198 @@
+"""The operations a person asks for: run a runbook, apply a saved plan, resume a run. Each ends in an Ending."""
+
+from collections.abc import Callable, Sequence
+from pathlib import Path
+
+import msgspec
+
+from sretool.engine import events
+from sretool.engine.carry import Carrier, HeldError, StoppedError, require_same_cluster
+from sretool.engine.context import Run
+from sretool.engine.ending import Ending, declined, ending_of_look, ending_of_verify
+from sretool.engine.executor import Fate
+from sretool.engine.guards import Guards
+from sretool.engine.lock import LEVEL, ClusterLock
+from sretool.engine.plan import Plan, uncovered
+from sretool.engine.planner import Planner
+from sretool.engine.runs import state_folder
+from sretool.errors import (
+    InterruptedRunError,
+    RemoteError,
+    SretoolError,
+    StalePlanError,
+    StateError,
+    Touched,
+)
+from sretool.model import Change, Result, Risk
+
+
+class Approval(msgspec.Struct, frozen=True, kw_only=True):
+    """An answer to the one question: `how` is what is journaled, and printed when it was a No."""
+
+    granted: bool
+    how: str
+
+
+Approver = Callable[[Plan, str], Approval]
+
+
+class Operation:
+    """One run, from the first look to its ending. Nothing it raises is a RemoteError: those are endings."""
+
+    def __init__(self, run: Run, *, lock_folder: Path | None = None, run_folder: Path) -> None:
+        self._run = run
+        self._guards = Guards(run)
+        self._lock_folder = lock_folder or state_folder() / "locks"
+        self._run_folder = run_folder
+        self._carrier: Carrier | None = None
+
+    @property
+    def run_id(self) -> str:
+        return self._run.id
+
+    def run(self, approver: Approver | None, *, approved: Plan | None = None) -> Ending:
+        """Look, plan, ask, carry out, verify. Without an approver it ends after the plan.
+
+        With `approved` (a saved plan) the fresh plan must be covered by it.
+        """
+        return self.ended(lambda: self._run_all(approver, approved))
+
+    def go_on(self, approver: Approver | None, *, made: Sequence[Change]) -> Ending:
+        """Look again and carry out what is still due; `made` is done already. The caller holds the lock."""
+        plan = self.look(phase="resume", made=made)
+        if not plan.changes:
+            return self._verify(plan) if made else ending_of_look(plan)
+        if approver is None:
+            return ending_of_look(plan)
+        return self._ask_and_carry(plan, approver, made=made)
+
+    def look(self, *, phase: str = "plan", made: Sequence[Change] = ()) -> Plan:
+        """Look with every step and return the plan, journaled."""
+        read = self._run.cluster.reader(self._run.deadline)
+        plan = Planner(self._run, self._guards).plan(read, made=made)
+        self._run.journal.write(phase, {"plan": plan})
+        self._run.emit(events.PlanReady(plan=plan, phase=phase))
+        return plan
+
+    def _run_all(self, approver: Approver | None, approved: Plan | None) -> Ending:
+        plan = self.look()
+        if approved is not None:
+            self._require_covered(plan, approved)
+        if approver is None or not plan.changes:
+            return ending_of_look(plan)
+        with ClusterLock(
+            self._lock_folder,
+            plan.identity,
+            run_id=self._run.id,
+            run_folder=self._run_folder,
+            clock=self._run.clock,
+        ):
+            return self._ask_and_carry(plan, approver, made=())
+
+    def _ask_and_carry(self, plan: Plan, approver: Approver, *, made: Sequence[Change]) -> Ending:
+        approval = approver(plan, LEVEL)
+        self._run.interrupts.check()
+        if not approval.granted:
+            return declined(plan, approval.how)
+        self._run.journal.write("approval", {"how": approval.how, "lock": LEVEL, "changes": plan.changes})
+        self._run.emit(events.Approved(how=approval.how, lock=LEVEL))
+        self._carrier = Carrier(self._run, self._guards, plan, made)
+        self._carrier.carry_out()
+        return self._verify(plan)
+
+    def _verify(self, plan: Plan) -> Ending:
+        """Look again with every step: nothing may be due, and no cause may be left."""
+        try:
+            after = self.look(phase="verify")
+            pause = self._run.runbook.verify_again_after_seconds
+            if pause and self._run.unattended and self._made_writes():
+                self._run.emit(events.Noted(text=f"looking once more in {pause:.0f} s"))
+                self._run.clock.sleep(pause)
+                self._run.interrupts.check()
+                after = self.look(phase="verify")
+        except RemoteError as error:
+            return Ending(
+                exit_code=6,
+                sentence=f"all changes were made, but the look afterwards failed: {error.message}",
+                touched=Touched.CHANGED,
+                then=error.then,
+            )
+        return ending_of_verify(plan, after, self._run.id)
+
+    def _require_covered(self, plan: Plan, approved: Plan) -> None:
+        require_same_cluster(plan.identity, approved.identity, self._run.cluster.name)
+        beyond = uncovered(plan.changes, approved.changes)
+        if beyond:
+            raise StalePlanError(
+                f"the saved plan does not cover what is due now: {'; '.join(beyond)}",
+                then=f"look again: sretool runbook {plan.runbook} --cluster {plan.cluster}",
+            )
+
+    def ended(self, operate: Callable[[], Ending]) -> Ending:
+        """Run `operate`; turn what stopped it into an ending; journal the ending."""
+        try:
+            ending = operate()
+        except SretoolError as error:
+            ending = self._ending_of(error)
+        try:
+            self._run.journal.write("end", msgspec.to_builtins(ending))
+        except StateError as error:
+            if ending.exit_code == 0 and self._made_writes():
+                ending = msgspec.structs.replace(
+                    ending, exit_code=6, sentence=f"{ending.sentence}; {error.message}", then=error.then
+                )
+        return ending
+
+    def _ending_of(self, error: SretoolError) -> Ending:
+        touched = self._touched()
+        code = error.exit_code
+        resume = f"sretool resume {self._run.id}" if self._intents() else ""
+        commands = self._work_left()
+        if isinstance(error, StoppedError):
+            code = {Fate.UNKNOWN: 7, Fate.NOT_AS_PLANNED: 6}.get(
+                error.fate, 5 if touched != Touched.NOTHING else 4
+            )
+            commands = error.commands + tuple(c for c in commands if c not in error.commands)
+        elif isinstance(error, InterruptedRunError):
+            code = 7 if touched == Touched.UNKNOWN else code
+        elif touched != Touched.NOTHING:
+            code = 7 if touched == Touched.UNKNOWN else 5
+        elif isinstance(error, HeldError) and not any(one.refused for one in error.held):
+            code = 8
+        if isinstance(error, HeldError):
+            commands = tuple(c for one in error.held for c in one.commands) or commands
+        then = "; ".join(part for part in (error.then, resume) if part)
+        return Ending(exit_code=code, sentence=error.message, touched=touched, then=then, commands=commands)
+
+    def _work_left(self) -> tuple[str, ...]:
+        if self._carrier is None:
+            return ()
+        made = {change.key for change in self._carrier.made}
+        plan = next(r.body["plan"] for r in reversed(self._run.journal.records) if "plan" in r.body)
+        left = [c for c in msgspec.convert(plan, Plan).changes if c.key not in made]
+        return tuple(command for change in left for command in change.commands)
+
+    def _intents(self) -> list[Change]:
+        return [
+            msgspec.convert(record.body["change"], Change)
+            for record in self._run.journal.records
+            if record.kind == "intent"
+        ]
+
+    def _made_writes(self) -> bool:
+        return self._touched() != Touched.NOTHING
+
+    def _touched(self) -> Touched:
+        """Return whether the cluster was changed, from the journal alone."""
+        risks = {change.key: change.risk for change in self._intents()}
+        results = {
+            record.body["key"]: record.body["outcome"]["result"]
+            for record in self._run.journal.records
+            if record.kind == "outcome"
+        }
+        writes = {key: results.get(key) for key, risk in risks.items() if risk > Risk.READ}
+        if any(result in (None, Result.CANNOT_TELL, Result.STILL_GOING) for result in writes.values()):
+            return Touched.UNKNOWN
+        if any(result != Result.NOT_DONE for result in writes.values()):
+            return Touched.CHANGED
+        return Touched.NOTHING

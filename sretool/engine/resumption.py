@@ -1,0 +1,163 @@
+"""An earlier run taken up again: what its journal leaves open is answered by looking at the cluster."""
+
+from collections.abc import Sequence
+from pathlib import Path
+
+import msgspec
+
+from sretool.engine import events
+from sretool.engine.carry import make_or_stop, require_same_cluster
+from sretool.engine.context import Run
+from sretool.engine.ending import Ending, declined
+from sretool.engine.executor import Executor, outcome_body
+from sretool.engine.guards import Guards
+from sretool.engine.lock import LEVEL, ClusterLock
+from sretool.engine.operate import Approver, Operation
+from sretool.engine.plan import Plan
+from sretool.engine.runs import state_folder
+from sretool.errors import Touched
+from sretool.model import Change, Identity, Outcome, Result, Risk
+
+
+class Resumption:
+    """Resume or undo. Both look first, and both append to the run's own journal."""
+
+    def __init__(self, run: Run, *, run_folder: Path) -> None:
+        self._run = run
+        self._folder = run_folder
+        self._guards = Guards(run)
+        self._operation = Operation(run, run_folder=run_folder)
+
+    @property
+    def run_id(self) -> str:
+        return self._run.id
+
+    def resume(self, approver: Approver | None) -> Ending:
+        """Settle the open intents, then look, ask and carry out what is still due."""
+        plan = self._last_plan()
+        if plan is None:
+            return self._operation.run(approver)
+        return self._operation.ended(lambda: self._resume(plan, approver))
+
+    def undo(self, approver: Approver | None) -> Ending:
+        """Take back the run's reversible changes, newest first, that are still as the run left them."""
+        return self._operation.ended(lambda: self._undo(approver))
+
+    def _resume(self, plan: Plan, approver: Approver | None) -> Ending:
+        self._require_same_cluster(plan.identity)
+        with self._lock(plan.identity):
+            self._run.journal.write("resume", {})
+            self._settle_open_intents()
+            return self._operation.go_on(approver, made=self._changes_with(Result.DONE))
+
+    def _undo(self, approver: Approver | None) -> Ending:
+        plan = self._last_plan()
+        done = self._changes_with(Result.DONE)
+        if plan is None or not done:
+            return Ending(
+                exit_code=0, sentence=f"run {self._run.id} changed nothing: there is nothing to undo"
+            )
+        self._require_same_cluster(plan.identity)
+        with self._lock(plan.identity):
+            self._run.journal.write("undo", {})
+            self._settle_open_intents()
+            back, kept = self._reversals()
+            for why in kept:
+                self._run.emit(events.Noted(text=why))
+            if not back:
+                return Ending(
+                    exit_code=4, sentence=f"nothing of run {self._run.id} can be undone: {'; '.join(kept)}"
+                )
+            return self._carry_back(plan, back, approver)
+
+    def _carry_back(self, plan: Plan, back: Sequence[Change], approver: Approver | None) -> Ending:
+        undo = msgspec.structs.replace(
+            plan, changes=tuple(back), findings=(), held=(), skipped=(), made_at=self._run.clock.now()
+        )
+        self._run.emit(events.PlanReady(plan=undo, phase="undo"))
+        if approver is None:
+            return declined(undo, "looked only")
+        approval = approver(undo, LEVEL)
+        if not approval.granted:
+            return declined(undo, approval.how)
+        self._run.journal.write("approval", {"how": approval.how, "lock": LEVEL, "changes": undo.changes})
+        executor = Executor(self._run, self._guards, total=len(back))
+        for change in back:
+            self._run.interrupts.check()
+            executor.wait_for_guards((change,))
+            make_or_stop(executor, (change,))
+        return Ending(
+            exit_code=0,
+            sentence=f"undone and looked at: {len(back)} changes of run {self._run.id}",
+            touched=Touched.CHANGED,
+        )
+
+    def _reversals(self) -> tuple[list[Change], list[str]]:
+        """Return what can be taken back, and why the rest cannot."""
+        back, kept = [], []
+        for change in reversed(self._changes_with(Result.DONE)):
+            if change.reverses or change.risk is Risk.READ:
+                continue
+            if change.risk is not Risk.REVERSIBLE:
+                kept.append(f"{change.verb} {change.label} is {change.risk}")
+                continue
+            now = Executor(self._run, self._guards, total=0).observe(change)
+            if now.result is Result.DONE:
+                back.append(change.reversed())
+            else:
+                kept.append(f"{change.verb} {change.label} is no longer as the run left it: {now.evidence}")
+        return back, kept
+
+    def _settle_open_intents(self) -> tuple[tuple[Change, Outcome], ...]:
+        """Look at each change that was intended and has no outcome; the answers are journaled."""
+        executor = Executor(self._run, self._guards, total=0)
+        settled = []
+        for change in self._open_intents():
+            began = self._run.clock.monotonic()
+            outcome = executor.observe_until_settled(change, applied=False)
+            seconds = self._run.clock.monotonic() - began
+            self._run.journal.write("outcome", outcome_body(change, outcome, seconds=seconds))
+            self._run.emit(events.ChangeEnded(change=change, outcome=outcome, seconds=seconds))
+            settled.append((change, outcome))
+        return tuple(settled)
+
+    def _open_intents(self) -> list[Change]:
+        """Return the intents whose last outcome is missing or says that nobody could tell."""
+        return [
+            change
+            for change, result in self._last_results()
+            if result in (None, Result.CANNOT_TELL, Result.STILL_GOING)
+        ]
+
+    def _changes_with(self, wanted: Result) -> list[Change]:
+        return [change for change, result in self._last_results() if result == wanted]
+
+    def _last_results(self) -> list[tuple[Change, str | None]]:
+        """Return each intended change with its last outcome, in the order of the intents."""
+        found: dict[str, tuple[Change, str | None]] = {}
+        for record in self._run.journal.records:
+            if record.kind == "intent":
+                change = msgspec.convert(record.body["change"], Change)
+                found.pop(change.key, None)
+                found[change.key] = (change, None)
+            elif record.kind == "outcome" and record.body["key"] in found:
+                change, _ = found[record.body["key"]]
+                found[change.key] = (change, record.body["outcome"]["result"])
+        return list(found.values())
+
+    def _last_plan(self) -> Plan | None:
+        plans = [record.body["plan"] for record in self._run.journal.records if "plan" in record.body]
+        return msgspec.convert(plans[-1], Plan) if plans else None
+
+    def _require_same_cluster(self, planned: Identity) -> None:
+        read = self._run.cluster.reader(self._run.deadline)
+        require_same_cluster(self._run.cluster.identity(read), planned, self._run.cluster.name)
+
+    def _lock(self, identity: Identity) -> ClusterLock:
+        return ClusterLock(
+            state_folder() / "locks",
+            identity,
+            run_id=self._run.id,
+            run_folder=self._folder,
+            clock=self._run.clock,
+        )

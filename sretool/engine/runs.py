@@ -1,0 +1,100 @@
+"""The folders of runs: where they are, how they are named, which one is meant."""
+
+import datetime
+import os
+import secrets
+from pathlib import Path
+
+import msgspec
+
+from sretool.engine.journal import Record, read_journal
+from sretool.errors import StateError, UsageError
+
+
+class RunSummary(msgspec.Struct, frozen=True, kw_only=True):
+    """One line of the list of runs. `exit_code` is None for a run that has not ended (or was killed)."""
+
+    id: str
+    runbook: str
+    cluster: str
+    began: datetime.datetime | None
+    exit_code: int | None
+    sentence: str
+    changes_made: int
+    problem: str = ""
+
+
+def state_folder() -> Path:
+    """Return `$XDG_STATE_HOME/sretool`, whether it exists or not."""
+    state = os.environ.get("XDG_STATE_HOME") or str(Path.home() / ".local" / "state")
+    return Path(state) / "sretool"
+
+
+def runs_folder() -> Path:
+    return state_folder() / "runs"
+
+
+def new_run_id(now: datetime.datetime) -> str:
+    """Return an id that sorts by time and collides with nobody: `20261121t090500-4f2a`."""
+    return f"{now:%Y%m%dt%H%M%S}-{secrets.token_hex(2)}"
+
+
+def list_runs(folder: Path) -> tuple[RunSummary, ...]:
+    """Return every run, newest first; a damaged journal is listed with its problem."""
+    ids = sorted((path.name for path in folder.glob("*/") if (path / "journal.jsonl").exists()), reverse=True)
+    return tuple(_summary(run_id, folder / run_id) for run_id in ids)
+
+
+def require_run(folder: Path, run_id: str, *, unfinished: bool = False) -> str:
+    """Return the id of the run meant: given, abbreviated, or the newest (unfinished) one; UsageError else."""
+    known = [
+        run
+        for run in list_runs(folder)
+        if not unfinished or run.exit_code is None or run.exit_code in (5, 7, 130, 143)
+    ]
+    if run_id:
+        known = [run for run in list_runs(folder) if run.id.startswith(run_id)]
+    if not known:
+        what = f"no run {run_id!r}" if run_id else "no unfinished run" if unfinished else "no run"
+        raise UsageError(f"{what} in {folder}", then="`sretool report` lists the runs")
+    if run_id and len(known) > 1:
+        raise UsageError(f"{run_id!r} could be {', '.join(run.id for run in known)}")
+    return known[0].id
+
+
+def _summary(run_id: str, folder: Path) -> RunSummary:
+    try:
+        records = read_journal(folder)
+    except StateError as error:
+        return RunSummary(
+            id=run_id,
+            runbook="?",
+            cluster="?",
+            began=None,
+            exit_code=None,
+            sentence="",
+            changes_made=0,
+            problem=error.message,
+        )
+    begin = next((record for record in records if record.kind == "begin"), None)
+    end = _last_end(records)
+    done = sum(record.kind == "outcome" and record.body["outcome"]["result"] == "done" for record in records)
+    return RunSummary(
+        id=run_id,
+        runbook=str(begin.body["runbook"]) if begin else "?",
+        cluster=str(begin.body["cluster"]) if begin else "?",
+        began=begin.at if begin else None,
+        exit_code=end.body["exit_code"] if end else None,
+        sentence=str(end.body["sentence"]) if end else "did not end",
+        changes_made=done,
+    )
+
+
+def _last_end(records: list[Record]) -> Record | None:
+    """Return the end record, unless the run was taken up again after it."""
+    for record in reversed(records):
+        if record.kind == "end":
+            return record
+        if record.kind in ("resume", "undo"):
+            return None
+    return None

@@ -1,0 +1,43 @@
+"""Exit codes: when several hold, the documented order decides."""
+
+import pytest
+
+from sretool.engine.ending import MEANING, PRECEDENCE, code_of_look, worst
+from sretool.model import Finding, Held, Severity
+
+CAUSE = Finding(severity=Severity.WARNING, sentence="slow disk", verdict="disk-slow-minority")
+CRITICAL = Finding(severity=Severity.CRITICAL, sentence="no leader")
+NOTE = Finding(severity=Severity.NOTE, sentence="learner", verdict="note")
+BLIND = Finding(severity=Severity.CRITICAL, sentence="metrics silent", blind=True)
+REFUSED = Held(what="defrag", why="corrupt", refused=True)
+UNKNOWN = Held(what="defrag", why="disk free", refused=False)
+
+
+def test_every_code_has_a_place_and_a_meaning():
+    assert set(PRECEDENCE) == set(MEANING)
+
+
+@pytest.mark.parametrize(
+    ("codes", "expected"),
+    [((), 0), ((0, 9), 9), ((9, 3), 3), ((3, 8), 8), ((8, 4), 4), ((4, 6), 6), ((6, 5), 5), ((130, 7), 7)],
+)
+def test_precedence(codes, expected):
+    assert expected == worst(codes)
+
+
+@pytest.mark.parametrize(
+    ("findings", "held", "due", "expected"),
+    [
+        ([], [], False, 0),
+        ([NOTE], [], False, 0),
+        ([CAUSE], [], False, 9),
+        ([CRITICAL], [], False, 9),
+        ([CAUSE], [], True, 3),
+        ([BLIND], [], False, 8),
+        ([BLIND], [], True, 8),
+        ([CAUSE], [UNKNOWN], False, 8),
+        ([CAUSE], [REFUSED], True, 4),
+    ],
+)
+def test_what_a_look_alone_deserves(findings, held, due, expected):
+    assert expected == code_of_look(findings, held, due=due)

@@ -1,0 +1,109 @@
+"""The approved plan may shrink, never grow."""
+
+import datetime
+
+import msgspec
+import pytest
+
+from sretool.engine.plan import Plan, load_plan, save_plan, uncovered
+from sretool.errors import StalePlanError, UsageError
+from sretool.model import Change, Cost, Effect, Identity, Risk
+
+NOW = datetime.datetime(2026, 1, 1, tzinfo=datetime.UTC)
+
+
+def change(name, **fields):
+    whole = {
+        "step": "defrag",
+        "uses": "etcd.defrag",
+        "verb": "defragment",
+        "object": f"https://{name}:2380",
+        "label": name,
+        "reason": "r",
+        "risk": Risk.DISRUPTIVE,
+        "effects": (Effect.STALLS_MEMBER,),
+    }
+    return Change(**(whole | fields))
+
+
+def plan(*changes):
+    return Plan(
+        runbook="etcd-defrag",
+        text="",
+        origin="x",
+        params={},
+        cluster="c",
+        identity=Identity(etcd_cluster_id="1"),
+        made_at=NOW,
+        changes=changes,
+    )
+
+
+@pytest.mark.parametrize(
+    ("approved", "fresh", "covered"),
+    [
+        pytest.param([change("a"), change("b")], [change("b")], True, id="one is no longer due"),
+        pytest.param([change("a"), change("b")], [change("b"), change("a")], True, id="another order"),
+        pytest.param([change("a")], [change("a"), change("b")], False, id="one more"),
+        pytest.param([change("a", bounds={"n": 5})], [change("a", bounds={"n": 4})], True, id="smaller"),
+        pytest.param([change("a", bounds={"n": 5})], [change("a", bounds={"n": 6})], False, id="larger"),
+        pytest.param([change("a")], [change("a", bounds={"n": 6})], False, id="a bound nobody saw"),
+        pytest.param([change("a", bounds={"n": [1, 2]})], [change("a", bounds={"n": [2]})], True, id="fewer"),
+        pytest.param([change("a", bounds={"n": [1]})], [change("a", bounds={"n": [3]})], False, id="others"),
+        pytest.param([change("a", bounds={"to": "x"})], [change("a", bounds={"to": "y"})], False, id="text"),
+        pytest.param([change("a", bounds={"n": True})], [change("a", bounds={"n": False})], False, id="flag"),
+        pytest.param(
+            [change("a", risk=Risk.DISRUPTIVE)], [change("a", risk=Risk.IRREVERSIBLE)], False, id="riskier"
+        ),
+        pytest.param(
+            [change("a", cost=Cost(seconds=1))],
+            [change("a", cost=Cost(seconds=9))],
+            True,
+            id="sizes may move",
+        ),
+    ],
+)
+def test_covered(approved, fresh, covered):
+    assert covered is (uncovered(fresh, approved) == ())
+
+
+def test_stalls_add_up_per_member():
+    both = plan(
+        change("a", cost=Cost(stalls={"m1": 1.0, "m2": 0.5})), change("b", cost=Cost(stalls={"m1": 2.0}))
+    )
+    assert {"m1": 3.0, "m2": 0.5} == both.stalls
+
+
+def test_a_saved_plan_is_read_back_equal(tmp_path):
+    saved = plan(change("a", bounds={"n": 5}, before={"count": 3}))
+    save_plan(saved, tmp_path / "plan.json")
+    assert saved == load_plan(tmp_path / "plan.json", now=NOW)
+    assert 0o600 == (tmp_path / "plan.json").stat().st_mode & 0o777
+
+
+@pytest.mark.parametrize("content", [b"", b"{", b"[]", b'{"format": 1}', b"\xff\xfe"])
+def test_what_is_no_plan_is_a_usage_error(tmp_path, content):
+    (tmp_path / "plan.json").write_bytes(content)
+    with pytest.raises(UsageError, match=r"plan\.json"):
+        load_plan(tmp_path / "plan.json", now=NOW)
+
+
+def test_another_format_is_named(tmp_path):
+    other = msgspec.structs.replace(plan(), format=2)
+    save_plan(other, tmp_path / "plan.json")
+    with pytest.raises(UsageError, match="format 2"):
+        load_plan(tmp_path / "plan.json", now=NOW)
+
+
+@pytest.mark.parametrize("minutes", [-1, 61])
+def test_a_plan_from_another_hour_is_stale(tmp_path, minutes):
+    save_plan(plan(), tmp_path / "plan.json")
+    with pytest.raises(StalePlanError):
+        load_plan(tmp_path / "plan.json", now=NOW + datetime.timedelta(minutes=minutes))
+
+
+def test_only_reversible_changes_have_a_way_back():
+    with pytest.raises(ValueError, match="no way back"):
+        change("a", risk=Risk.IRREVERSIBLE).reversed()
+    back = change("a", risk=Risk.REVERSIBLE, before={"n": 1}, after={"n": 2}).reversed()
+    assert ({"n": 2}, {"n": 1}) == (back.before, back.after)
