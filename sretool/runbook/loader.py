@@ -1,0 +1,249 @@
+"""Turns a runbook's file into a checked `Runbook`, or names every problem of it at once."""
+
+import re
+from collections.abc import Mapping
+from pathlib import PurePath
+from typing import Any
+
+import msgspec
+
+from sretool.documents import Document, NodePath, Problems, scan_document, suggest
+from sretool.runbook.conditions import compile_conditions
+from sretool.runbook.model import ParamSpec, RetrySpec, Runbook, StepSpec, VerdictNext
+from sretool.runbook.params import (
+    build_params,
+    defaults_of,
+    fits,
+    param_named,
+    parse_default,
+    resolve_params,
+    step_params,
+    type_words,
+)
+from sretool.runbook.shapes import (
+    ID_PATTERN,
+    NAME_PATTERN,
+    NeedsShape,
+    ParamShape,
+    RetryShape,
+    RunbookShape,
+    StepShape,
+    VerdictShape,
+    VerifyShape,
+)
+from sretool.runbook.strict import ShapeError, convert, encoded_fields, name_of, read_fields, read_struct
+from sretool.step import AnyStep
+
+__all__ = ["load_runbook", "resolve_params", "step_params"]
+
+
+def load_runbook(text: str, *, origin: str, catalogue: Mapping[str, type[AnyStep]]) -> Runbook:
+    """Return the runbook that `text` holds; DocumentError with every problem, each with line and column.
+
+    A runbook from a file (`origin` ends in .yaml or .yml) carries the file's name.
+    """
+    problems = Problems(origin)
+    document = scan_document(text, origin=origin, problems=problems)
+    found = _Reading(document, problems, catalogue).read()
+    if problems:
+        raise problems.error()
+    return Runbook(text=text, origin=origin, **found)
+
+
+class _Reading:
+    """One pass over one document."""
+
+    def __init__(
+        self, document: Document, problems: Problems, catalogue: Mapping[str, type[AnyStep]]
+    ) -> None:
+        self._document = document
+        self._problems = problems
+        self._catalogue = catalogue
+        self._params: dict[str, ParamSpec | None] = {}
+
+    def read(self) -> dict[str, Any]:
+        """Return the fields of the Runbook; they are complete when there are no problems."""
+        head = read_fields(self._document, (), self._document.value, RunbookShape, self._problems)
+        self._check_name(head.get("runbook"))
+        self._read_params(head.get("params", {}))
+        steps = self._read_steps(head.get("steps", []))
+        deadline = head.get("deadline", RunbookShape.__struct_defaults__[-1])
+        self._check_positive(("deadline",), deadline)
+        return {
+            "name": head.get("runbook", ""),
+            "summary": head.get("summary", ""),
+            "alerts": head.get("alerts", ()),
+            "needs": self._read_needs(head.get("needs")),
+            "params": tuple(param for param in self._params.values() if param),
+            "steps": steps,
+            "verdicts": self._read_verdicts(head.get("verdicts", {})),
+            "verify_again_after_seconds": self._read_verify(head.get("verify")),
+            "deadline_seconds": float(deadline),
+        }
+
+    def _add(self, path: NodePath, text: str) -> None:
+        self._problems.add(self._document.position(path), f"{name_of(path)}: {text}")
+
+    def _check_name(self, name: str | None) -> None:
+        origin = PurePath(self._document.origin)
+        if name is not None and origin.suffix in (".yaml", ".yml") and origin.stem != name:
+            self._add(("runbook",), f"the file is called {origin.name}, so this must be {origin.stem}")
+
+    def _check_key(self, path: NodePath, pattern: str) -> None:
+        key = str(path[-1])
+        if not re.search(pattern, key):
+            self._problems.add(self._document.key_position(path), f"{key[:60]} does not match {pattern}")
+
+    def _check_positive(self, path: NodePath, seconds: float) -> None:
+        if seconds <= 0:
+            self._add(path, "must be more than nothing")
+
+    def _read_needs(self, value: Any) -> dict[str, str]:
+        if value is None:
+            return {}
+        needs = read_struct(self._document, ("needs",), value, NeedsShape, self._problems)
+        words = msgspec.structs.asdict(needs) if needs else {}
+        return {path: word for path, word in words.items() if word is not msgspec.UNSET}
+
+    def _read_verify(self, value: Any) -> float:
+        if value is None:
+            return 0.0
+        verify = read_struct(self._document, ("verify",), value, VerifyShape, self._problems)
+        if verify is None:
+            return 0.0
+        self._check_positive(("verify", "again_after"), verify.again_after)
+        return float(verify.again_after)
+
+    def _read_verdicts(self, value: dict[str, Any]) -> dict[str, VerdictNext]:
+        found: dict[str, VerdictNext] = {}
+        for verdict, inner in value.items():
+            path = ("verdicts", verdict)
+            self._check_key(path, NAME_PATTERN)
+            shape = read_struct(self._document, path, inner, VerdictShape, self._problems)
+            if shape:
+                found[verdict] = VerdictNext(next=shape.next, about=shape.about)
+        return found
+
+    def _read_params(self, value: dict[str, Any]) -> None:
+        for name, inner in value.items():
+            path = ("params", name)
+            self._params[name] = None
+            self._check_key(path, ID_PATTERN)
+            shape = read_struct(self._document, path, inner, ParamShape, self._problems)
+            if shape is None:
+                continue
+            try:
+                default = parse_default(shape.default, shape.type)
+            except ShapeError as error:
+                self._add((*path, "default"), str(error))
+                continue
+            self._params[name] = ParamSpec(name=name, type=shape.type, default=default, about=shape.about)
+
+    def _read_steps(self, value: list[Any]) -> tuple[StepSpec, ...]:
+        shapes = [
+            read_fields(self._document, ("steps", index), inner, StepShape, self._problems)
+            for index, inner in enumerate(value)
+        ]
+        self._check_ids(shapes)
+        kinds = [self._kind_of(index, shape) for index, shape in enumerate(shapes)]
+        conditions = compile_conditions(
+            self._document, self._problems, shapes=shapes, kinds=kinds, params=self._params
+        )
+        steps = (
+            self._step(index, shape, kind, conditions.get(index))
+            for index, (shape, kind) in enumerate(zip(shapes, kinds, strict=True))
+        )
+        return tuple(step for step in steps if step)
+
+    def _check_ids(self, shapes: list[dict[str, Any]]) -> None:
+        lines: dict[str, int] = {}
+        for index, shape in enumerate(shapes):
+            if "id" not in shape:
+                continue
+            path = ("steps", index, "id")
+            if shape["id"] in lines:
+                self._add(path, f"{shape['id']} is the step in line {lines[shape['id']]} already")
+            lines.setdefault(shape["id"], self._document.position(path)[0])
+
+    def _kind_of(self, index: int, shape: dict[str, Any]) -> type[AnyStep] | None:
+        uses = shape.get("uses")
+        if uses is not None and uses not in self._catalogue:
+            self._add(("steps", index, "uses"), f"there is no step {uses}{suggest(uses, self._catalogue)}")
+        return self._catalogue.get(uses) if uses is not None else None
+
+    def _step(
+        self, index: int, shape: dict[str, Any], kind: type[AnyStep] | None, when: Any
+    ) -> StepSpec | None:
+        path = ("steps", index)
+        retry = self._retry((*path, "retry"), shape.get("retry"))
+        if "timeout" in shape:
+            self._check_positive((*path, "timeout"), shape["timeout"])
+        if kind is None:
+            return None
+        spec = StepSpec(
+            id=shape.get("id", ""),
+            uses=kind.uses,
+            params_type=kind.params_type,
+            with_=shape.get("with_", {}),
+            when=when,
+            on_failure=shape.get("on_failure", "stop"),
+            retry=retry,
+            timeout_seconds=float(shape["timeout"]) if "timeout" in shape else None,
+        )
+        self._check_with(spec, path)
+        return spec
+
+    def _retry(self, path: NodePath, value: Any) -> RetrySpec | None:
+        if value is None:
+            return None
+        shape = read_struct(self._document, path, value, RetryShape, self._problems)
+        if shape is None:
+            return None
+        self._check_positive((*path, "within"), shape.within)
+        return RetrySpec(attempts=shape.attempts, within_seconds=float(shape.within))
+
+    def _check_with(self, spec: StepSpec, step: NodePath) -> None:
+        fields = encoded_fields(spec.params_type)
+        path = (*step, "with")
+        sound = True
+        for key, value in spec.with_.items():
+            if key not in fields:
+                text = f"{spec.uses} has no parameter {key}{suggest(key, fields)}"
+                self._problems.add(self._document.key_position((*path, key)), text)
+                sound = False
+                continue
+            try:
+                sound &= self._check_value(value, fields[key].type)
+            except ShapeError as error:
+                self._add((*path, key, *error.path), str(error))
+                sound = False
+        for key, field in fields.items():
+            if field.required and key not in spec.with_:
+                self._add(step, f"{spec.uses} needs {key} in its with")
+                sound = False
+        if sound:
+            self._check_together(spec, path)
+
+    def _check_value(self, value: object, annotation: Any) -> bool:
+        """Raise ShapeError when a value does not fit; False when its parameter has a problem of its own."""
+        named = param_named(value)
+        if named is None:
+            convert(value, annotation)
+            return True
+        if named not in self._params:
+            raise ShapeError(f"there is no parameter {named}{suggest(named, self._params)}")
+        param = self._params[named]
+        if param is None:
+            return False
+        if not fits(param.type, annotation):
+            raise ShapeError(f"params.{named} is of type {param.type}: {type_words(annotation)}")
+        convert(param.default, annotation)
+        return True
+
+    def _check_together(self, spec: StepSpec, path: NodePath) -> None:
+        """Check what only all values together show: the struct's own `__post_init__`."""
+        params = tuple(param for param in self._params.values() if param)
+        try:
+            build_params(spec, defaults_of(params))
+        except ShapeError as error:
+            self._add(path, str(error))
