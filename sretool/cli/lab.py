@@ -1,0 +1,199 @@
+"""`sretool lab`: a real local etcd to rehearse on, and faults to break it with."""
+
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Literal
+
+import click
+
+from sretool.errors import UsageError
+
+if TYPE_CHECKING:
+    from sretool.lab import Lab, MemberStatus
+
+_DEFAULT = "lab"
+
+
+def _quantity(_context: click.Context, _parameter: click.Parameter, text: str | None) -> int | None:
+    from sretool.step.units import Quantity
+
+    try:
+        return None if text is None else int(Quantity.parse(text))
+    except ValueError as error:
+        raise click.BadParameter(str(error)) from error
+
+
+def _name_option(about: str) -> Callable[[Any], Any]:
+    return click.option("--name", default=_DEFAULT, show_default=True, help=about)
+
+
+@click.group()
+def lab() -> None:
+    """Start, break and end a real local etcd with TLS, as processes on loopback addresses."""
+
+
+@lab.command()
+@_name_option("Name of the lab, and of its cluster.")
+@click.option("--members", type=int, help="1, 3 or 5 members; 3 without it.")
+@click.option("--version", help="etcd 3.5, 3.6 or 3.7, built once if need be; 3.6 without it.")
+@click.option("--etcd", type=click.Path(path_type=Path), help="An etcd binary of your own, 3.4 or later.")
+@click.option(
+    "--quota", "quota_bytes", callback=_quantity, metavar="SIZE", help="Database quota, such as 64Mi."
+)
+@click.option(
+    "--peer-proxy", is_flag=True, default=None, help="A proxy before each peer port, for the fault `delay`."
+)
+def up(name: str, etcd: Path | None, **chosen: Any) -> None:
+    """Start a lab, or the members of it that are down, as they were started before."""
+    import msgspec
+
+    from sretool import lab as labs
+
+    home = labs.LabHome.of_user()
+    there = labs.open_lab(name, home).spec if name in labs.complete_labs(home) else labs.LabSpec(name=name)
+    chosen["etcd"] = str(etcd.absolute()) if etcd else None
+    given = {field: value for field, value in chosen.items() if value is not None}
+    spec = msgspec.structs.replace(there, **given)
+    began = time.monotonic()
+    started = labs.up(spec, home=home, progress=_tell)
+    click.echo(f"{_headline(started)}: healthy after {time.monotonic() - began:.1f} s")
+
+
+@lab.command()
+@_name_option("The lab to end.")
+@click.option("--all", "every", is_flag=True, help="End every lab.")
+def down(name: str, every: bool) -> None:
+    """End a lab: its processes, its faults, its files and its cluster entry."""
+    from sretool import lab as labs
+
+    home = labs.LabHome.of_user()
+    names = labs.labs(home) if every else [name]
+    for one in names:
+        click.echo(f"{one}: ended, nothing is left" if labs.down(one, home) else f"there is no lab {one}")
+    if not names:
+        click.echo("there is no lab")
+
+
+@lab.command()
+@click.option("--name", default="", help="One lab; without it, all of them.")
+@click.option("--output", type=click.Choice(["text", "json"]), default="text", show_default=True)
+def status(name: str, output: str) -> None:
+    """Show each member: whether it runs, its role, its sizes, the faults in force."""
+    from sretool import lab as labs
+
+    home = labs.LabHome.of_user()
+    found = [labs.open_lab(one, home) for one in ([name] if name else labs.complete_labs(home))]
+    if output == "json":
+        _echo_json(found)
+        return
+    for one in found:
+        click.echo(_headline(one))
+        for member in one.status():
+            click.echo(f"  {_member_line(member)}")
+    if not found:
+        click.echo("there is no lab; sretool lab up starts one")
+
+
+@lab.command()
+@_name_option("The lab to break.")
+@click.argument("fault", default="")
+@click.argument("member", default="")
+@click.option("--undo", is_flag=True, help="Undo the fault.")
+@click.option("--percent", type=float, help="loss: share of the packets; 30 without it, 100 is a partition.")
+@click.option("--milliseconds", type=click.IntRange(min=1), help="slow-disk (100), delay (200).")
+@click.option("--size", callback=_quantity, metavar="SIZE", help="fragment: free space to leave (64Mi).")
+@click.option(
+    "--with",
+    "content",
+    type=click.Choice(["garbage", "live"]),
+    default="garbage",
+    show_default=True,
+    help="fill: keys that are overwritten again and again, or that stay.",
+)
+@click.option("--prefix", default="", help="fill, fragment: where the keys are written.")
+def fault(
+    name: str,
+    fault: str,
+    member: str,
+    undo: bool,
+    percent: float | None,
+    milliseconds: int | None,
+    size: int | None,
+    content: Literal["garbage", "live"],
+    prefix: str,
+) -> None:
+    """Raise FAULT on MEMBER, or undo it; without both, list the faults and what they need."""
+    from sretool import lab as labs
+    from sretool.lab import faults
+
+    if not fault:
+        _list_faults()
+        return
+    if not member:
+        raise UsageError(f"on which member? sretool lab fault {fault} MEMBER", then="members are m1, m2, m3")
+    defaults = faults.FaultOptions()
+    options = faults.FaultOptions(
+        percent=percent,
+        milliseconds=milliseconds,
+        size_bytes=size,
+        content=content,
+        prefix=prefix or defaults.prefix,
+        progress=_tell,
+    )
+    opened = labs.open_lab(name, labs.LabHome.of_user())
+    act = faults.undo_fault if undo else faults.raise_fault
+    click.echo(f"{name} {member}: {act(opened, fault, member, options)}")
+
+
+def _list_faults() -> None:
+    from sretool.lab.faults import FAULTS
+
+    for one in FAULTS.values():
+        options = f" [{' '.join(one.options)}]" if one.options else ""
+        click.echo(f"{one.name:<10} {one.summary}{options}")
+        if one.needs:
+            click.echo(f"{'':<10} needs {one.needs}")
+
+
+def _tell(line: str) -> None:
+    click.echo(line, err=True)
+
+
+def _headline(lab: "Lab") -> str:
+    members = lab.members
+    last = f"-{members[-1].address.rpartition('.')[2]}" if len(members) > 1 else ""
+    addresses = f"{members[0].address}{last}"
+    quota = f", quota {lab.spec.quota_bytes >> 20} MiB" if lab.spec.quota_bytes else ""
+    count = f"{len(members)} member{'s' if len(members) > 1 else ''}"
+    return f"{lab.name}: {count} of etcd {lab.record.version} on {addresses}{quota}"
+
+
+def _member_line(member: "MemberStatus") -> str:
+    parts = [f"{member.name}  {member.state:<8}"]
+    if member.role:
+        parts.append(f"{member.role:<9}")
+    if member.db_size_bytes is not None and member.db_in_use_bytes is not None:
+        parts.append(f"{_mib(member.db_size_bytes)}, in use {_mib(member.db_in_use_bytes)}")
+    if member.faults:
+        parts.append(f"faults: {', '.join(member.faults)}")
+    return "  ".join(parts)
+
+
+def _mib(size_bytes: int) -> str:
+    return f"{size_bytes / (1 << 20):.1f} MiB"
+
+
+def _echo_json(found: "list[Lab]") -> None:
+    import msgspec
+
+    answer = [
+        {
+            "name": one.name,
+            "etcd": one.record.version,
+            "cluster_file": str(one.cluster_file),
+            "members": one.status(),
+        }
+        for one in found
+    ]
+    click.echo(msgspec.json.format(msgspec.json.encode(answer), indent=2).decode())

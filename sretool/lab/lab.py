@@ -1,0 +1,205 @@
+"""A lab that exists: its members, its certificates, its etcdctl, what it tells of itself."""
+
+import signal
+import socket
+import subprocess
+import threading
+import time
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+
+import msgspec
+
+from sretool.errors import NoAnswerError, StateError, UsageError
+from sretool.lab import processes
+from sretool.lab.delays import proxy_arguments
+from sretool.lab.directory import LabRecord, read_faults
+from sretool.lab.members import MemberStatus, etcd_arguments, is_healthy, members_of, read_metrics
+from sretool.lab.processes import Running
+from sretool.lab.spec import LabHome, LabMember, LabSpec
+
+_LOOK_SECONDS = 0.03
+
+
+class Lab:
+    """A lab on disk, and whatever of it runs now; nothing is held open."""
+
+    def __init__(self, record: LabRecord, home: LabHome) -> None:
+        self.record = record
+        self.directory = home.lab_dir(record.spec.name).absolute()
+        self.cluster_file = home.cluster_file(record.spec.name)
+
+    @property
+    def name(self) -> str:
+        return self.record.spec.name
+
+    @property
+    def spec(self) -> LabSpec:
+        return self.record.spec
+
+    @property
+    def bin_dir(self) -> Path:
+        """The folder with this lab's `etcd`, `etcdctl` and `etcdutl`."""
+        return self.directory / "bin"
+
+    @property
+    def tls_dir(self) -> Path:
+        return self.directory / "tls"
+
+    @property
+    def ca(self) -> Path:
+        return self.tls_dir / "ca.crt"
+
+    @property
+    def ca_key(self) -> Path:
+        return self.tls_dir / "ca.key"
+
+    @property
+    def cert(self) -> Path:
+        return self.tls_dir / "client.crt"
+
+    @property
+    def key(self) -> Path:
+        return self.tls_dir / "client.key"
+
+    @property
+    def members(self) -> tuple[LabMember, ...]:
+        """The members, with the pids they have now."""
+        pids = {one.role: one.pid for one in self.running()}
+        return tuple(
+            msgspec.structs.replace(member, pid=pids.get(member.name, 0))
+            for member in members_of(self.record, self.directory)
+        )
+
+    def member(self, name: str) -> LabMember:
+        """Return the member `name`; UsageError names those there are."""
+        for member in self.members:
+            if member.name == name:
+                return member
+        there = ", ".join(member.name for member in members_of(self.record, self.directory))
+        raise UsageError(f"the lab {self.name} has no member {name!r}: it has {there}")
+
+    def running(self) -> list[Running]:
+        """Return the lab's live processes; the role of a member's server is the member's name."""
+        return processes.find(self.directory)
+
+    def find_running(self, role: str) -> Running | None:
+        """Return the live process with this role, if there is one."""
+        return next((one for one in self.running() if one.role == role), None)
+
+    def start(self, member: LabMember, *, claim: socket.socket | None = None) -> None:
+        """Start the member's server (and proxy) unless it runs; wake it if it is frozen."""
+        members = members_of(self.record, self.directory)
+        roles = [(member.name, etcd_arguments(self.record, member, members, lab_dir=self.directory))]
+        if self.spec.peer_proxy:
+            roles.insert(0, (f"proxy-{member.name}", proxy_arguments(member, members, self.directory)))
+        running = {one.role: one for one in self.running()}
+        for role, arguments in roles:
+            there = running.get(role)
+            if there is None:
+                self.spawn(arguments, role=role, claim=claim)
+            elif there.frozen:
+                processes.send(there, signal.SIGCONT)
+
+    def spawn(self, arguments: list[str], *, role: str, claim: socket.socket | None = None) -> int:
+        """Start a program that belongs to this lab and ends with it; return its pid."""
+        try:
+            return processes.start(
+                arguments,
+                lab_dir=self.directory,
+                role=role,
+                log_path=self.directory / "log" / f"{role}.log",
+                inherit=claim.fileno() if claim else None,
+            )
+        except OSError as error:
+            raise StateError(f"{arguments[0]} cannot be started: {error.strerror}") from error
+
+    def becomes_healthy(
+        self, member: LabMember, *, seconds: float, interrupted: threading.Event | None = None
+    ) -> bool:
+        """Wait until the member serves clients; False after `seconds`, when it has ended, or on `interrupted`."""
+        deadline = time.monotonic() + seconds
+        while not is_healthy(member):
+            over = time.monotonic() > deadline or (interrupted is not None and interrupted.is_set())
+            if over or self.find_running(member.name) is None:
+                return False
+            time.sleep(_LOOK_SECONDS)
+        return True
+
+    def etcdctl(
+        self, *arguments: str, stdin: str = "", timeout_seconds: float = 30.0
+    ) -> subprocess.CompletedProcess[str]:
+        """Run this lab's etcdctl against all its members; NoAnswerError when it takes too long.
+
+        `--endpoints` among the arguments chooses others.
+        """
+        endpoints = ",".join(member.client_url for member in members_of(self.record, self.directory))
+        chosen = (
+            [] if any(one.startswith("--endpoints") for one in arguments) else [f"--endpoints={endpoints}"]
+        )
+        command = [
+            str(self.bin_dir / "etcdctl"),
+            f"--cacert={self.ca}",
+            f"--cert={self.cert}",
+            f"--key={self.key}",
+            *chosen,
+            *arguments,
+        ]
+        try:
+            return subprocess.run(
+                command,
+                input=stdin,
+                capture_output=True,
+                text=True,
+                timeout=timeout_seconds,
+                check=False,
+                env={},  # no ETCDCTL_* of the caller: a flag and its variable together are an error
+            )
+        except subprocess.TimeoutExpired as error:
+            raise NoAnswerError(f"etcdctl {arguments[0]} did not end in {timeout_seconds:g} s") from error
+        except OSError as error:
+            raise StateError(f"{command[0]} cannot be started: {error.strerror}") from error
+
+    def status(self) -> tuple[MemberStatus, ...]:
+        """Read every member at once: running, frozen or down, its role and sizes, the faults in force."""
+        running = {one.role: one for one in self.running()}
+        faults = read_faults(self.directory)
+
+        def status_of(member: LabMember) -> MemberStatus:
+            there = running.get(member.name)
+            metrics = read_metrics(member) if there and not there.frozen else {}
+            return MemberStatus(
+                name=member.name,
+                client_url=member.client_url,
+                pid=there.pid if there else 0,
+                state=_state(there, metrics),
+                role=_role(metrics),
+                db_size_bytes=_bytes(metrics, "etcd_mvcc_db_total_size_in_bytes"),
+                db_in_use_bytes=_bytes(metrics, "etcd_mvcc_db_total_size_in_use_in_bytes"),
+                faults=tuple(one.fault for one in faults if one.member == member.name),
+            )
+
+        members = members_of(self.record, self.directory)
+        with ThreadPoolExecutor(len(members)) as pool:
+            return tuple(pool.map(status_of, members))
+
+
+def _state(running: Running | None, metrics: dict[str, float]) -> str:
+    if running is None:
+        return "down"
+    if running.frozen:
+        return "frozen"
+    return "running" if metrics else "silent"
+
+
+def _role(metrics: dict[str, float]) -> str:
+    if not metrics:
+        return ""
+    if not metrics.get("etcd_server_has_leader"):
+        return "no leader"
+    return "leader" if metrics.get("etcd_server_is_leader") else "follower"
+
+
+def _bytes(metrics: dict[str, float], name: str) -> int | None:
+    value = metrics.get(name)
+    return None if value is None else int(value)

@@ -1,0 +1,73 @@
+"""A loopback block of its own for each lab: 127.0.N.11 and up, claimed for the whole machine."""
+
+import contextlib
+import socket
+from collections.abc import Collection, Iterator
+
+from sretool.errors import RefusedError
+
+CLIENT_PORT = 2379
+PEER_PORT = 2380
+METRICS_PORT = 2381
+BEHIND_PROXY_PORT = 2382
+_PORTS = (CLIENT_PORT, PEER_PORT, METRICS_PORT, BEHIND_PROXY_PORT)
+_BLOCKS = range(9, 250)
+
+
+def address(block: int, index: int) -> str:
+    """Return the address of the member with this index (0 first), as 127.0.9.11."""
+    return f"127.0.{block}.{11 + index}"
+
+
+def free_block(*, members: int, taken: Collection[int]) -> int:
+    """Return the lowest block that no lab claims and where every port is free; RefusedError when none is."""
+    for block in _BLOCKS:
+        if block in taken:
+            continue
+        with _claimed(block) as claim:
+            if claim is not None and _is_free(block, members):
+                return block
+    raise RefusedError(
+        f"no free loopback block: something listens on the ports {_PORTS[0]}-{_PORTS[-1]} of every address",
+        then="ss -ltnp | grep -E ':23(79|8[0-2])' names it; or end labs: sretool lab down --all",
+    )
+
+
+def claim_block(block: int) -> socket.socket | None:
+    """Return a socket that claims the block as long as any process holds it; None when another claims it.
+
+    Each server of a lab inherits it, so the claim lives as long as the last of them and needs no cleaning.
+    An abstract unix socket belongs to the network namespace, as loopback addresses do.
+    """
+    claim = socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM)
+    try:
+        claim.bind(f"\0sretool-lab-127.0.{block}")
+    except OSError:
+        claim.close()
+        return None
+    return claim
+
+
+@contextlib.contextmanager
+def _claimed(block: int) -> Iterator[socket.socket | None]:
+    claim = claim_block(block)
+    try:
+        yield claim
+    finally:
+        if claim is not None:
+            claim.close()
+
+
+def _is_free(block: int, members: int) -> bool:
+    return all(_can_listen(address(block, index), port) for index in range(members) for port in _PORTS)
+
+
+def _can_listen(host: str, port: int) -> bool:
+    with socket.socket(socket.AF_INET, socket.SOCK_STREAM) as probe:
+        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        try:
+            probe.bind((host, port))
+            probe.listen(1)
+        except OSError:
+            return False
+    return True

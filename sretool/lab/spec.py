@@ -1,0 +1,97 @@
+"""What a lab is: its specification, where it lives on disk, and the addresses of its members."""
+
+import os
+import re
+from collections.abc import Mapping
+from pathlib import Path
+
+import msgspec
+
+from sretool.errors import UsageError
+
+RELEASES = {"3.5": "3.5.35", "3.6": "3.6.16", "3.7": "3.7.3"}
+"""The etcd release that stands for each minor version; its module is under `modules/`."""
+
+_NAME = re.compile(r"[a-z][a-z0-9-]{0,30}")
+
+
+class LabSpec(msgspec.Struct, frozen=True, kw_only=True):
+    """What to start. `etcd` is the path of a binary and outranks `version`; `quota_bytes` 0 is etcd's own.
+
+    `flags` are handed to every etcd member as they are. With `peer_proxy` a small TCP proxy stands before
+    each member's peer port, so that its peer traffic can be delayed.
+    """
+
+    name: str = "lab"
+    members: int = 3
+    version: str = "3.6"
+    etcd: str = ""
+    quota_bytes: int = 0
+    peer_proxy: bool = False
+    flags: tuple[str, ...] = ()
+
+
+class LabMember(msgspec.Struct, frozen=True, kw_only=True):
+    """One etcd member of a lab; `pid` is 0 while no process of it runs."""
+
+    name: str
+    address: str
+    client_url: str
+    peer_url: str
+    metrics_url: str
+    data_dir: Path
+    log_path: Path
+    pid: int = 0
+
+
+class LabHome(msgspec.Struct, frozen=True, kw_only=True):
+    """The three folders a lab uses: state (labs), config (cluster entries), cache (built binaries)."""
+
+    state: Path
+    config: Path
+    cache: Path
+
+    @classmethod
+    def of_user(cls, environment: Mapping[str, str] = os.environ) -> "LabHome":
+        """Return the XDG folders of the person who runs sretool."""
+
+        def folder(variable: str, default: str) -> Path:
+            given = environment.get(variable, "")
+            base = Path(given) if Path(given).is_absolute() else Path.home() / default
+            return base / "sretool"
+
+        return cls(
+            state=folder("XDG_STATE_HOME", ".local/state"),
+            config=folder("XDG_CONFIG_HOME", ".config"),
+            cache=folder("XDG_CACHE_HOME", ".cache"),
+        )
+
+    def lab_dir(self, name: str) -> Path:
+        """Return the folder that holds everything of the lab `name`."""
+        return self.state / "labs" / name
+
+    def cluster_file(self, name: str) -> Path:
+        """Return the cluster entry by which the rest of sretool finds the lab `name`."""
+        return self.config / "clusters" / f"{name}.yaml"
+
+
+def check_name(name: str) -> None:
+    """Raise UsageError unless `name` can name a lab (and its folder, cluster and nftables tables)."""
+    if not _NAME.fullmatch(name):
+        raise UsageError(
+            f"{name!r} cannot name a lab", then="use a-z, 0-9 and -, a letter first, at most 31 characters"
+        )
+
+
+def check_spec(spec: LabSpec) -> None:
+    """Raise UsageError unless a lab can be started from `spec`."""
+    check_name(spec.name)
+    if spec.members not in (1, 3, 5):
+        raise UsageError(f"a lab has 1, 3 or 5 members, not {spec.members}")
+    if not spec.etcd and spec.version not in RELEASES:
+        raise UsageError(
+            f"the lab has no etcd {spec.version}",
+            then=f"choose {', '.join(RELEASES)}, or hand over a binary with --etcd PATH",
+        )
+    if spec.quota_bytes < 0:
+        raise UsageError(f"a quota of {spec.quota_bytes} bytes is not possible")
