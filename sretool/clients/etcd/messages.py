@@ -1,0 +1,109 @@
+"""The messages of etcd's gRPC API that sretool sends and reads, built at import in a private descriptor pool.
+
+On the wire only field numbers and types count, so this is our own table and our own package name: nothing
+enters the default pool, where another etcd library may have registered `etcdserverpb`, and no generated
+code ties sretool to one protobuf release. Numbers: etcd `api/etcdserverpb/rpc.proto`, `api/mvccpb/kv.proto`.
+Enums are declared int32, which is the same on the wire.
+"""
+
+import re
+from typing import Any
+
+from google.protobuf import descriptor_pb2, descriptor_pool, message_factory
+
+_PACKAGE = "sretool_etcd"
+
+# One line a message: `name: number type field, ...`; `*` repeats, `|` puts the field into the oneof.
+_TABLE = """
+Empty:
+Header: 1 uint64 cluster_id, 2 uint64 member_id, 3 int64 revision, 4 uint64 raft_term
+HeaderOnly: 1 Header header
+KeyValue: 1 bytes key, 2 int64 create_revision, 3 int64 mod_revision, 4 int64 version, \
+5 bytes value, 6 int64 lease
+
+RangeRequest: 1 bytes key, 2 bytes range_end, 3 int64 limit, 4 int64 revision, 7 bool serializable, \
+8 bool keys_only, 9 bool count_only, 10 int64 min_mod_revision, 11 int64 max_mod_revision
+RangeResponse: 1 Header header, 2 *KeyValue kvs, 3 bool more, 4 int64 count
+PutRequest: 1 bytes key, 2 bytes value, 3 int64 lease
+DeleteRangeRequest: 1 bytes key, 2 bytes range_end
+DeleteRangeResponse: 1 Header header, 2 int64 deleted
+Compare: 1 int32 result, 2 int32 target, 3 bytes key, 4 |int64 version, 5 |int64 create_revision, \
+6 |int64 mod_revision, 7 |bytes value
+RequestOp: 2 |PutRequest request_put, 3 |DeleteRangeRequest request_delete_range
+ResponseOp: 2 |HeaderOnly response_put, 3 |DeleteRangeResponse response_delete_range
+TxnRequest: 1 *Compare compare, 2 *RequestOp success
+TxnResponse: 1 Header header, 2 bool succeeded, 3 *ResponseOp responses
+CompactionRequest: 1 int64 revision, 2 bool physical
+
+WatchCreateRequest: 1 bytes key, 3 int64 start_revision
+WatchRequest: 1 |WatchCreateRequest create_request
+WatchResponse: 1 Header header, 3 bool created, 4 bool canceled, 5 int64 compact_revision, \
+6 string cancel_reason
+
+LeaseGrantRequest: 1 int64 TTL, 2 int64 ID
+LeaseGrantResponse: 1 Header header, 2 int64 ID, 3 int64 TTL
+LeaseRevokeRequest: 1 int64 ID
+
+Member: 1 uint64 ID, 2 string name, 3 *string peerURLs, 4 *string clientURLs, 5 bool isLearner
+MemberListRequest: 1 bool linearizable
+MemberListResponse: 1 Header header, 2 *Member members
+
+AlarmRequest: 1 int32 action, 2 uint64 memberID, 3 int32 alarm
+AlarmMember: 1 uint64 memberID, 2 int32 alarm
+AlarmResponse: 1 Header header, 2 *AlarmMember alarms
+StatusResponse: 1 Header header, 2 string version, 3 int64 dbSize, 4 uint64 leader, 5 uint64 raftIndex, \
+6 uint64 raftTerm, 7 uint64 raftAppliedIndex, 8 *string errors, 9 int64 dbSizeInUse, 10 bool isLearner, \
+11 string storageVersion, 12 int64 dbSizeQuota
+HashKVRequest: 1 int64 revision
+HashKVResponse: 1 Header header, 2 uint32 hash, 3 int64 compact_revision, 4 int64 hash_revision
+SnapshotResponse: 1 Header header, 2 uint64 remaining_bytes, 3 bytes blob, 4 string version
+MoveLeaderRequest: 1 uint64 targetID
+"""
+
+_FIELD = re.compile(r"(\d+) ([*|]?)(\w+) (\w+)")
+_Field = descriptor_pb2.FieldDescriptorProto
+_SCALARS = {
+    "bool": _Field.TYPE_BOOL,
+    "bytes": _Field.TYPE_BYTES,
+    "int32": _Field.TYPE_INT32,
+    "int64": _Field.TYPE_INT64,
+    "string": _Field.TYPE_STRING,
+    "uint32": _Field.TYPE_UINT32,
+    "uint64": _Field.TYPE_UINT64,
+}
+
+
+def _add_field(message: Any, *, number: str, mark: str, kind: str, name: str) -> None:
+    repeated = mark == "*"
+    field = message.field.add(name=name, number=int(number), json_name=name)
+    field.label = _Field.LABEL_REPEATED if repeated else _Field.LABEL_OPTIONAL
+    if kind in _SCALARS:
+        field.type = _SCALARS[kind]
+    else:
+        field.type = _Field.TYPE_MESSAGE
+        field.type_name = f".{_PACKAGE}.{kind}"
+    if mark == "|":
+        if not message.oneof_decl:
+            message.oneof_decl.add(name="one")
+        field.oneof_index = 0
+
+
+def _build() -> dict[str, Any]:
+    file = descriptor_pb2.FileDescriptorProto(name=f"{_PACKAGE}.proto", package=_PACKAGE, syntax="proto3")
+    for line in filter(None, _TABLE.splitlines()):
+        message_name, _, fields = line.partition(":")
+        message = file.message_type.add(name=message_name)
+        for number, mark, kind, name in _FIELD.findall(fields):
+            _add_field(message, number=number, mark=mark, kind=kind, name=name)
+    pool = descriptor_pool.DescriptorPool()
+    pool.AddSerializedFile(file.SerializeToString())
+    return {
+        message.name: message_factory.GetMessageClass(
+            pool.FindMessageTypeByName(f"{_PACKAGE}.{message.name}")
+        )
+        for message in file.message_type
+    }
+
+
+CLASSES = _build()
+"""Message classes by name. They are `Any` to the type checker: this is the wire."""
