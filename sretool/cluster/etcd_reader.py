@@ -2,7 +2,8 @@
 
 import datetime
 import os
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from contextlib import contextmanager
 from typing import TYPE_CHECKING, TypeVar, cast
 
 from sretool.clock import Clock, Deadline
@@ -156,6 +157,18 @@ class EtcdReader:
         """Return the highest compacted revision that a member reports (0: never compacted)."""
         return self.remember("compact_revision", lambda: questions.read_compact_revision(self))
 
+    def compact_revision_of(self, name: str) -> Known[int]:
+        """Return the revision up to which `name` has compacted, asked by a watch (0: never compacted)."""
+        return self._fan_out(
+            (name,),
+            lambda name: (
+                self._connections.reads(name).compact_revision_by_watch(
+                    timeout_seconds=self._deadline.cap(READ_SECONDS)
+                )
+                or 0
+            ),
+        )[name]
+
     def count(self, prefix: bytes) -> Known[int]:
         """Return how many keys stand under `prefix`, counted by the server."""
         return self.ask_any(
@@ -174,6 +187,16 @@ class EtcdReader:
         return self._connections.reads(name).hash_kv(revision, timeout_seconds=self._deadline.cap(30.0))
 
     # -- time ---------------------------------------------------------------------------------------------
+
+    @contextmanager
+    def within(self, seconds: float) -> Iterator[None]:
+        """Let no read inside the `with` take longer than `seconds`, counted from now."""
+        outer = self._deadline
+        self._deadline = outer.within(seconds)
+        try:
+            yield
+        finally:
+            self._deadline = outer
 
     def wait(self, seconds: float) -> None:
         """Let `seconds` pass; InterruptedRunError when the run was asked to stop meanwhile."""

@@ -58,4 +58,5 @@ class EtcdWriter:
         """Save a snapshot of `name` to the local file `path` (0600), its hash checked; see `save_snapshot`."""
         reads = self._connections.reads(name)
         seconds = self._deadline.cap(timeout_seconds)
-        return save_snapshot(reads.snapshot_chunks(timeout_seconds=seconds), path, member=name)
+        with reads.snapshot_chunks(timeout_seconds=seconds) as chunks:  # its end closes the server's read too
+            return save_snapshot(chunks, path, member=name)

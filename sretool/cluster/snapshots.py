@@ -1,12 +1,14 @@
 """Snapshots on the local disk: streamed, hashed, never half-written under their final name."""
 
+import contextlib
 import hashlib
 import os
 from collections.abc import Iterable
 from pathlib import Path
 
 from sretool.errors import RemoteError, StateError
-from sretool.model import SnapshotFile
+from sretool.knowledge.snapshots import SavedSnapshot, parse_snapshot_name
+from sretool.model import Known, SnapshotFile, Unknown
 
 _HASH_BYTES = 32  # etcd appends the SHA-256 of the database file
 _PAGE_BYTES = 512
@@ -20,6 +22,7 @@ def save_snapshot(chunks: Iterable[bytes], path: Path, *, member: str) -> Snapsh
     """
     part = path.with_name(path.name + ".part")
     try:
+        path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
         part.unlink(missing_ok=True)
         size, tail, digest = _write(chunks, part)
         if size % _PAGE_BYTES != _HASH_BYTES or digest != tail:
@@ -32,7 +35,8 @@ def save_snapshot(chunks: Iterable[bytes], path: Path, *, member: str) -> Snapsh
             then="free space there, or name a directory",
         ) from error
     finally:
-        part.unlink(missing_ok=True)
+        with contextlib.suppress(OSError):  # whatever went wrong before this is what is told
+            part.unlink(missing_ok=True)
     return SnapshotFile(path=str(path), size_bytes=size, sha256=digest.hex(), member=member, revision=0)
 
 
@@ -48,6 +52,50 @@ def is_intact(path: Path) -> bool:
             return size % _PAGE_BYTES == _HASH_BYTES and digest.digest() == file.read()
     except OSError:
         return False
+
+
+def snapshots_folder(cluster: str) -> Path:
+    """Return where snapshots of `cluster` are kept: `$XDG_STATE_HOME/sretool/snapshots/CLUSTER`."""
+    state = os.environ.get("XDG_STATE_HOME") or str(Path.home() / ".local" / "state")
+    return Path(state) / "sretool" / "snapshots" / cluster
+
+
+def list_snapshots(folder: Path, cluster_id: int) -> tuple[SavedSnapshot, ...]:
+    """Return the snapshots of this etcd cluster in `folder` by their names, newest first; StateError when it
+    cannot be read."""
+    try:
+        names = [path.name for path in folder.iterdir()] if folder.exists() else []
+    except OSError as error:
+        raise StateError(f"cannot read the snapshots in {folder}: {error.strerror}") from error
+    found = (parse_snapshot_name(name, path=str(folder / name)) for name in names)
+    ours = [one for one in found if one is not None and one.cluster_id == f"{cluster_id:x}"]
+    return tuple(sorted(ours, key=lambda one: (one.at, one.revision), reverse=True))
+
+
+def prune_snapshots(path: Path, *, keep: int) -> None:
+    """Delete older snapshots of the same etcd cluster beside `path`, a verified one, beyond the newest `keep`;
+    also what an interrupted saving left. StateError when that fails."""
+    saved = parse_snapshot_name(path.name, path=str(path))
+    if saved is None:
+        return
+    older = [one for one in list_snapshots(path.parent, int(saved.cluster_id, 16)) if one.at < saved.at]
+    try:
+        for one in older[max(0, keep - 1) :]:
+            Path(one.path).unlink(missing_ok=True)
+        for rest in path.parent.glob(f"etcd-{saved.cluster_id}-*.db.part"):
+            rest.unlink(missing_ok=True)
+    except OSError as error:
+        raise StateError(f"cannot remove an old snapshot in {path.parent}: {error.strerror}") from error
+
+
+def free_bytes(folder: Path) -> Known[int]:
+    """Return the free space where `folder` is, or will be made."""
+    there = next((one for one in (folder, *folder.parents) if one.exists()), folder)
+    try:
+        space = os.statvfs(there)
+    except OSError as error:
+        return Unknown(f"free space of {there}: {error.strerror}")
+    return space.f_bavail * space.f_frsize
 
 
 def _write(chunks: Iterable[bytes], part: Path) -> tuple[int, bytes, bytes]:

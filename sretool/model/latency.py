@@ -64,13 +64,14 @@ class LatencySample(msgspec.Struct, frozen=True, kw_only=True):
 class MemberLatency(msgspec.Struct, frozen=True, kw_only=True):
     """How fast one member is, as judged from a window: for choosing a member to lead, or to snapshot.
 
-    p99s are seconds; unknown means too few samples, which is not «good». `rtt_p99` is by peer name, as this
-    member measures it. `disk_slow` and `network_slow` are judged by `knowledge.latency_windows`.
+    Times are seconds; an unknown p99 had too few samples, which is not «good». `round_trips` are by the other
+    member's name, mostly unknown: etcd observes one every 5 to 30 s. `disk_slow` and `network_slow` are judged
+    by `knowledge.verdicts`.
     """
 
     name: str
     fsync_p99: Known[float]
     commit_p99: Known[float]
-    rtt_p99: Mapping[str, Known[float]]
+    round_trips: Mapping[str, Known[float]]
     disk_slow: Known[bool]
     network_slow: Known[bool]

@@ -1,0 +1,96 @@
+"""Reads how far etcd's history is compacted, by whom it should be, and how fast revisions come."""
+
+from collections.abc import Mapping, Sequence
+
+import msgspec
+
+from sretool.cluster.etcd_reader import EtcdReader
+from sretool.knowledge.compaction import STALLED_SECONDS, is_stalled
+from sretool.model import Evidence, Known, MetricsPage, Unknown
+
+LAST = "etcd_debugging_mvcc_db_compaction_last"
+FINISHED = "etcd_debugging_mvcc_db_compaction_total_duration_milliseconds_count"
+BATCHES = "etcd_debugging_mvcc_db_compaction_pause_duration_milliseconds_count"
+REVISION = "etcd_debugging_mvcc_compact_revision"
+STARTED = "process_start_time_seconds"
+RATE_SECONDS = 2.0
+
+
+class CompactionView(msgspec.Struct, frozen=True, kw_only=True):
+    """How far the history goes back. `last` is the Unix time of the last compaction, 0 when none since start."""
+
+    current: int
+    compacted: Known[int]
+    last: Known[float]
+    stalled: Known[bool]
+    evidence: tuple[Evidence, ...]
+
+
+def read_compaction(etcd: EtcdReader) -> CompactionView:
+    """Return what one look tells of compaction; at least one member must answer."""
+    pages = [page for page in etcd.metrics().values() if not isinstance(page, Unknown)]
+    current = max(status.revision for status in etcd.status().values() if not isinstance(status, Unknown))
+    compacted = etcd.compact_revision()
+    pending = compacted if isinstance(compacted, Unknown) else current - compacted
+    last, now = _latest(pages, LAST), etcd.utc_now().timestamp()
+    stalled = is_stalled(
+        is_kubernetes=etcd.is_kubernetes(),
+        pending_revisions=pending,
+        last_compaction=last,
+        started=_latest(pages, STARTED),
+        now=now,
+    )
+    if isinstance(last, Unknown):
+        age = str(last)
+    else:
+        age = f"{now - last:.0f} s ago" if last else "none since etcd started"
+    evidence = (
+        Evidence(
+            what="last compaction", value=age, threshold=f"{STALLED_SECONDS:.0f} s", source="members' metrics"
+        ),
+        Evidence(what="revisions since the last compaction", value=str(pending), source="Status and metrics"),
+    )
+    return CompactionView(current=current, compacted=compacted, last=last, stalled=stalled, evidence=evidence)
+
+
+def read_revision_rate(etcd: EtcdReader, name: str) -> Known[float]:
+    """Return revisions a second on `name`: the higher one of two seconds now and of the average since start.
+
+    The average is rather too high: it counts every put and delete, of which one revision may hold many, or
+    all revisions there are, whichever is less.
+    """
+    first = etcd.status_now((name,))[name]
+    began = etcd.now()
+    etcd.wait(RATE_SECONDS)
+    second = etcd.status_now((name,))[name]
+    if isinstance(first, Unknown) or isinstance(second, Unknown):
+        return Unknown(f"{name} stopped answering while its revisions were counted")
+    now_rate = (second.revision - first.revision) / max(0.1, etcd.now() - began)
+    page = etcd.metrics()[name]
+    if isinstance(page, Unknown):
+        return page
+    puts, deletes, started = (
+        page.value(metric) for metric in ("etcd_mvcc_put_total", "etcd_mvcc_delete_total", STARTED)
+    )
+    if isinstance(puts, Unknown) or isinstance(deletes, Unknown) or isinstance(started, Unknown):
+        return Unknown(f"the metrics of {name} do not tell its writes since it started")
+    written = min(puts + deletes, second.revision)
+    return max(now_rate, written / max(1.0, etcd.utc_now().timestamp() - started))
+
+
+def read_compact_revisions(etcd: EtcdReader, names: Sequence[str]) -> Mapping[str, Known[int]]:
+    """Return the revision up to which each of `names` has compacted (0: never)."""
+
+    def ask(name: str) -> Known[int]:
+        page = etcd.metrics()[name]
+        gauge = page if isinstance(page, Unknown) else page.value(REVISION)
+        # The gauge is 0 from a restart until the next compaction: only a positive one is an answer.
+        return int(gauge) if not isinstance(gauge, Unknown) and gauge > 0 else etcd.compact_revision_of(name)
+
+    etcd.metrics()
+    return dict(zip(names, etcd.side_by_side(names, ask), strict=True))
+
+
+def _latest(pages: Sequence[MetricsPage], metric: str) -> Known[float]:
+    values = [value for page in pages if not isinstance(value := page.value(metric), Unknown)]
+    return max(values) if values else Unknown(f"no member's metrics tell {metric}")

@@ -1,0 +1,64 @@
+"""What a guard judges, and how it answers."""
+
+from typing import Literal
+
+import msgspec
+
+from sretool.model import Change, EtcdState, MemberState
+
+
+class GuardAnswer(msgspec.Struct, frozen=True, kw_only=True):
+    """One guard's answer. `reason` names the value and the rule.
+
+    `accept` is the word of `--accept WORD` by which a person at a terminal overrides a refusal, empty when
+    nothing does.
+    """
+
+    verdict: Literal["pass", "wait", "refuse"]
+    rule: str
+    reason: str
+    accept: str = ""
+
+
+class GuardContext(msgspec.Struct, frozen=True, kw_only=True):
+    """A change, the cluster as it is now, and as it was when the run began.
+
+    `moves` is how often this run moved leadership, `window` tells of a declared maintenance window.
+    """
+
+    state: EtcdState
+    start: EtcdState
+    change: Change
+    moves: int
+    unattended: bool
+    accepted: tuple[str, ...] = ()
+    window: bool = False
+
+    def is_accepted(self, word: str) -> bool:
+        """Tell whether a person, who is there to see what happens, overrode the rule with `--accept word`."""
+        return word in self.accepted and not self.unattended
+
+    def at_start(self, member: MemberState) -> MemberState:
+        """Return `member` as it was when the run began."""
+        return self.start.by_name().get(member.name, member)
+
+
+def passed(rule: str, reason: str) -> GuardAnswer:
+    """The rule holds."""
+    return GuardAnswer(verdict="pass", rule=rule, reason=reason)
+
+
+def wait(rule: str, reason: str) -> GuardAnswer:
+    """The rule does not hold yet: it is asked again until the settle time is over."""
+    return GuardAnswer(verdict="wait", rule=rule, reason=reason)
+
+
+def refuse(rule: str, reason: str, accept: str = "") -> GuardAnswer:
+    """The rule forbids the change; a person may override it when `accept` names a word."""
+    hint = f" (--accept {accept} at a terminal overrides this)" if accept else ""
+    return GuardAnswer(verdict="refuse", rule=rule, reason=reason + hint, accept=accept)
+
+
+def unread(rule: str, reason: str, *, was_read: bool, accept: str = "") -> GuardAnswer:
+    """Answer for a fact that is unknown: never pass. What could be read when the run began may be back soon."""
+    return wait(rule, reason) if was_read else refuse(rule, reason, accept)

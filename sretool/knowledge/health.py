@@ -1,0 +1,119 @@
+"""What one look sees of every etcd member, and what follows from it for leader and quorum."""
+
+from collections.abc import Mapping
+
+import msgspec
+
+from sretool.model import EndpointStatus, Evidence, Known, MemberId, MemberList, Silence, Unknown
+
+_STILL_VOTES = frozenset({Silence.DEFRAGMENTING, Silence.SLOW})  # a defragmentation blocks reads, not raft
+_GONE = frozenset({Silence.DEAD, Silence.FROZEN})
+
+
+class MemberRow(msgspec.Struct, frozen=True, kw_only=True):
+    """One line of the cluster's table. `why_silent` is empty when the member answers.
+
+    `lag` is how many raft entries it had not applied, compared with the leader, at the best of the samples.
+    """
+
+    name: str
+    endpoint: str
+    peer_url: str
+    status: Known[EndpointStatus]
+    quota_bytes: Known[int]
+    lag: Known[int]
+    has_metrics: bool = True
+    silence: Silence | None = None
+    why_silent: str = ""
+
+    @property
+    def quota_used(self) -> Known[float]:
+        """Return the share of the quota that the database file takes."""
+        if isinstance(self.status, Unknown):
+            return self.status
+        if isinstance(self.quota_bytes, Unknown):
+            return self.quota_bytes
+        return (
+            self.status.db_size_bytes / self.quota_bytes if self.quota_bytes else Unknown("no quota is set")
+        )
+
+
+class ClusterHealth(msgspec.Struct, frozen=True, kw_only=True):
+    """What one look saw of every member.
+
+    `disagreement` is what the members still told differently after they were asked again.
+    """
+
+    rows: tuple[MemberRow, ...]
+    member_list: Known[MemberList]
+    disagreement: str
+    is_kubernetes: Known[bool]
+    compaction_stalled: Known[bool]
+    compaction_evidence: tuple[Evidence, ...] = ()
+    certificate_days: tuple[tuple[str, Known[float]], ...] = ()
+
+    @property
+    def statuses(self) -> tuple[EndpointStatus, ...]:
+        return tuple(row.status for row in self.rows if not isinstance(row.status, Unknown))
+
+    @property
+    def leader(self) -> Known[str]:
+        """Return the name of the leader that a majority of the answering members names."""
+        named = [status.leader for status in self.statuses if status.leader]
+        if not named:
+            return Unknown("no member that answers knows a leader")
+        leader = max(set(named), key=named.count)
+        for row in self.rows:
+            if not isinstance(row.status, Unknown) and row.status.member_id == leader:
+                return row.name
+        listed = () if isinstance(self.member_list, Unknown) else self.member_list.members
+        return next((member.name for member in listed if member.id == leader), str(MemberId(leader)))
+
+    @property
+    def voters(self) -> int:
+        """Return how many members vote: by the member list, else by the inventory."""
+        if isinstance(self.member_list, Unknown):
+            return len(self.rows)
+        return sum(not member.is_learner for member in self.member_list.members)
+
+    @property
+    def voters_alive(self) -> int:
+        """Return how many voters answer, or take part in raft although they do not answer."""
+        return sum(
+            row.silence in _STILL_VOTES if isinstance(row.status, Unknown) else not row.status.is_learner
+            for row in self.rows
+        )
+
+    @property
+    def is_quorum_lost(self) -> bool:
+        """Tell whether no majority is left: too many are dead or frozen, or too few are seen and know a leader.
+
+        A member that only we cannot reach may still vote: then its peers know a leader.
+        """
+        gone = sum(row.silence in _GONE for row in self.rows)
+        quorum = self.voters // 2 + 1
+        knows_leader = any(status.leader for status in self.statuses)
+        return self.voters - gone < quorum or (self.voters_alive < quorum and not knows_leader)
+
+
+def disagreement_of(statuses: Mapping[str, EndpointStatus]) -> str:
+    """Return what the members tell differently of cluster, leader or term; empty when they agree."""
+    for what, told in (
+        ("cluster id", {name: f"{status.cluster_id:x}" for name, status in statuses.items()}),
+        ("leader", {name: str(MemberId(status.leader)) for name, status in statuses.items()}),
+        ("raft term", {name: str(status.raft_term) for name, status in statuses.items()}),
+    ):
+        if len(set(told.values())) > 1:
+            return f"{what} " + ", ".join(f"{value} ({name})" for name, value in told.items())
+    return ""
+
+
+def lags_of(statuses: Mapping[str, EndpointStatus]) -> dict[str, int]:
+    """Return how many raft entries each member has not applied yet, compared with the leader's index.
+
+    Empty when no leader is among them.
+    """
+    committed = next((status.raft_index for status in statuses.values() if status.is_leader), None)
+    if committed is None:
+        return {}
+    return {name: max(0, committed - status.raft_applied_index) for name, status in statuses.items()}

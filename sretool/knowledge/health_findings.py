@@ -1,0 +1,263 @@
+"""What stands between an etcd cluster and health, as findings."""
+
+from collections.abc import Sequence
+
+from sretool.knowledge.health import ClusterHealth, MemberRow
+from sretool.knowledge.releases import release_findings
+from sretool.knowledge.space import fragmentation_finding, quota_finding
+from sretool.model import Evidence, Finding, Known, Member, MemberId, Severity, Silence, Unknown
+
+LAG_NOTICED = 100
+"""Raft entries a member may be behind; ours, between openshift-etcd-suite's 10-50 and etcd's «a few thousand»."""
+LAG_CRITICAL = 5000
+CERTIFICATE_DAYS = 14.0
+
+_WORDS = {
+    Silence.DEAD: "is dead",
+    Silence.FROZEN: "is frozen",
+    Silence.DEFRAGMENTING: "is defragmenting",
+    Silence.UNREACHABLE: "cannot be reached",
+    Silence.TLS: "refuses our TLS connection",
+    Silence.SLOW: "is too slow to answer",
+}
+
+
+def findings_of(health: ClusterHealth) -> tuple[Finding, ...]:
+    """Return everything that is worth saying about `health`, causes and notes."""
+    found = [
+        *_quorum_findings(health),
+        *_silent_findings(health),
+        *_membership_findings(health),
+        *_lag_findings(health.rows),
+        *_compaction_findings(health),
+        *_certificate_findings(health.certificate_days),
+        *release_findings(
+            [(r.name, r.status.version) for r in health.rows if not isinstance(r.status, Unknown)]
+        ),
+        *_blind_findings(health),
+    ]
+    used = [(row.name, row.quota_used) for row in health.rows]
+    known = [(name, share) for name, share in used if not isinstance(share, Unknown)]
+    sizes = [(row.name, row.status) for row in health.rows if not isinstance(row.status, Unknown)]
+    return tuple(found) + tuple(
+        finding for finding in (quota_finding(known), fragmentation_finding(sizes)) if finding is not None
+    )
+
+
+def is_healthy(health: ClusterHealth) -> Known[bool]:
+    """Tell whether every rule holds; unknown when nothing is seen wrong but something could not be read."""
+    found = findings_of(health)
+    wrong = any(
+        not one.blind
+        and (one.severity is Severity.CRITICAL or (one.severity is Severity.WARNING and one.verdict))
+        for one in found
+    )
+    if wrong or any(status.errors for status in health.statuses):
+        return False
+    blind = next((one.sentence for one in found if one.blind), "")
+    return Unknown(blind) if blind else True
+
+
+def _quorum_findings(health: ClusterHealth) -> list[Finding]:
+    quorum = health.voters // 2 + 1
+    seen = Evidence(
+        what="voters that answer or still vote",
+        value=str(health.voters_alive),
+        threshold=f"{quorum} of {health.voters}",
+        source="Status of every member",
+    )
+    if health.is_quorum_lost:
+        return [
+            Finding(
+                severity=Severity.CRITICAL,
+                sentence=f"no quorum: {health.voters_alive} of {health.voters} voters answer, {quorum} are needed; "
+                "etcd serves neither writes nor linearizable reads",
+                verdict="quorum-lost",
+                evidence=(seen,),
+            )
+        ]
+    if not any(status.leader for status in health.statuses):
+        return [
+            Finding(
+                severity=Severity.CRITICAL,
+                sentence="no leader: enough voters answer, and none of them knows a leader",
+                verdict="no-leader",
+                evidence=(seen,),
+            )
+        ]
+    if health.disagreement:
+        return [
+            Finding(
+                severity=Severity.CRITICAL,
+                sentence=f"the members disagree, three times in a row: {health.disagreement}",
+                verdict="disagreement",
+            )
+        ]
+    return []
+
+
+def _silent_findings(health: ClusterHealth) -> list[Finding]:
+    margin = health.voters_alive - (health.voters // 2 + 1)
+    left = (
+        "no majority is left"
+        if health.is_quorum_lost
+        else "one more failure stops etcd"
+        if margin <= 0
+        else f"{margin} more may fail"
+    )
+    return [
+        Finding(
+            severity=Severity.WARNING if row.silence is Silence.DEFRAGMENTING else Severity.CRITICAL,
+            sentence=f"{row.name} {_WORDS[row.silence]} ({row.why_silent}): {left}",
+            verdict=f"member-{row.silence}",
+            subject=row.name,
+            evidence=(
+                Evidence(
+                    what=f"Status of {row.name}",
+                    value="no answer",
+                    threshold="1.2 s",
+                    source=f"{row.endpoint}, then TCP and metrics",
+                ),
+            ),
+        )
+        for row in health.rows
+        if row.silence is not None
+    ]
+
+
+def _membership_findings(health: ClusterHealth) -> list[Finding]:
+    if isinstance(health.member_list, Unknown):
+        return []
+    members = health.member_list.members
+    found = [
+        Finding(
+            severity=Severity.WARNING,
+            sentence=f"the member at {', '.join(member.peer_urls)} was added and never started; it counts",
+            verdict="member-unstarted",
+            subject=str(MemberId(member.id)),
+        )
+        for member in members
+        if not member.name
+    ]
+    found += [
+        Finding(
+            severity=Severity.NOTE,
+            sentence=f"{member.name} is a learner: it does not vote",
+            subject=member.name,
+        )
+        for member in members
+        if member.is_learner
+    ]
+    voters = {member.id for member in members if not member.is_learner}
+    strangers = {status.leader for status in health.statuses if status.leader} - voters
+    if strangers and not health.is_quorum_lost:
+        named = ", ".join(str(MemberId(one)) for one in sorted(strangers))
+        found.append(
+            Finding(
+                severity=Severity.CRITICAL,
+                sentence=f"the leader that members name ({named}) is no voter of the member list",
+                verdict="disagreement",
+            )
+        )
+    return found + _inventory_findings(health.rows, members)
+
+
+def _inventory_findings(rows: Sequence[MemberRow], members: Sequence[Member]) -> list[Finding]:
+    ids = {row.status.member_id for row in rows if not isinstance(row.status, Unknown)}
+    urls = {row.peer_url for row in rows}
+    missing = [m.name or m.peer_urls[0] for m in members if m.id not in ids and not urls & set(m.peer_urls)]
+    listed_ids = {member.id for member in members}
+    listed_urls = {url for member in members for url in member.peer_urls}
+    extra = [
+        row.name
+        for row in rows
+        if row.peer_url not in listed_urls
+        and (isinstance(row.status, Unknown) or row.status.member_id not in listed_ids)
+    ]
+    clauses = [f"{', '.join(missing)} is a member and not in the inventory"] if missing else []
+    clauses += [f"{', '.join(extra)} is in the inventory and no member"] if extra else []
+    if not clauses:
+        return []
+    return [
+        Finding(
+            severity=Severity.WARNING,
+            sentence=f"the inventory differs from the member list: {'; '.join(clauses)}",
+            verdict="inventory-differs",
+        )
+    ]
+
+
+def _lag_findings(rows: Sequence[MemberRow]) -> list[Finding]:
+    return [
+        Finding(
+            severity=Severity.CRITICAL if row.lag > LAG_CRITICAL else Severity.WARNING,
+            sentence=f"{row.name} is {row.lag} raft entries behind the leader and not catching up",
+            verdict="member-lagging",
+            subject=row.name,
+            evidence=(
+                Evidence(
+                    what="leader's raft index - applied index",
+                    value=str(row.lag),
+                    threshold=f"{LAG_NOTICED}, {LAG_CRITICAL} critical",
+                    source="Status, lowest of three samples",
+                ),
+            ),
+        )
+        for row in rows
+        if not isinstance(row.lag, Unknown) and row.lag > LAG_NOTICED
+    ]
+
+
+def _compaction_findings(health: ClusterHealth) -> list[Finding]:
+    if health.compaction_stalled is not True:
+        return []
+    return [
+        Finding(
+            severity=Severity.WARNING,
+            sentence="Kubernetes no longer compacts this etcd: its history grows",
+            verdict="compaction-stalled",
+            evidence=health.compaction_evidence,
+        )
+    ]
+
+
+def _certificate_findings(days: Sequence[tuple[str, Known[float]]]) -> list[Finding]:
+    return [
+        Finding(
+            severity=Severity.CRITICAL if left <= 0 else Severity.WARNING,
+            sentence=f"{whose} certificate {'has expired' if left <= 0 else f'expires in {left:.0f} days'}",
+            verdict="certificate-expiry",
+            subject=whose,
+            evidence=(
+                Evidence(
+                    what="days left",
+                    value=f"{left:.1f}",
+                    threshold=f"{CERTIFICATE_DAYS:g}",
+                    source="the certificate",
+                ),
+            ),
+        )
+        for whose, left in days
+        if not isinstance(left, Unknown) and left < CERTIFICATE_DAYS
+    ]
+
+
+def _blind_findings(health: ClusterHealth) -> list[Finding]:
+    """Return what had to be read and was not. Without a quorum that is the answer, and nothing is missing."""
+    if health.is_quorum_lost:
+        return []
+    silent = [row.name for row in health.rows if isinstance(row.status, Unknown)]
+    unread = [row.name for row in health.rows if not isinstance(row.status, Unknown) and not row.has_metrics]
+    no_quota = [
+        row.name
+        for row in health.rows
+        if not isinstance(row.status, Unknown) and row.has_metrics and isinstance(row.quota_bytes, Unknown)
+    ]
+    sentences = [f"the size, revision and version of {', '.join(silent)} could not be read"] if silent else []
+    sentences += [f"the metrics of {', '.join(unread)} could not be read"] if unread else []
+    sentences += [f"the quota of {', '.join(no_quota)} could not be read"] if no_quota else []
+    if isinstance(health.member_list, Unknown):
+        sentences.append(f"the member list could not be read: {health.member_list.reason}")
+    if isinstance(health.compaction_stalled, Unknown) and not unread:
+        sentences.append(f"whether compaction goes on could not be read: {health.compaction_stalled.reason}")
+    return [Finding(severity=Severity.WARNING, sentence=sentence, blind=True) for sentence in sentences]

@@ -1,0 +1,125 @@
+"""Quorum arithmetic: who votes, who is healthy, who may be lost."""
+
+from collections import Counter
+
+import msgspec
+
+from sretool.model import EndpointStatus, EtcdState, Known, MemberState, Silence, Unknown
+
+# They take part in raft although they do not answer: a defragmentation blocks reads and writes, not votes.
+_STILL_VOTING = frozenset({Silence.DEFRAGMENTING, Silence.SLOW})
+
+
+class Votes(msgspec.Struct, frozen=True, kw_only=True):
+    """The voters of a cluster by name. `leader` is the id that most of them name, 0 when none does.
+
+    Healthy ones answer and name that leader. Returning ones may be healthy in a moment: they vote without
+    answering, or name another leader or none. All others are lost, as far as anybody can tell.
+    """
+
+    voters: int
+    leader: int
+    healthy: tuple[str, ...] = ()
+    returning: tuple[str, ...] = ()
+    lost: tuple[str, ...] = ()
+
+    @property
+    def quorum(self) -> int:
+        return self.voters // 2 + 1
+
+    @property
+    def spare(self) -> int:
+        """How many healthy voters can be lost before writes stop; negative when they have stopped."""
+        return len(self.healthy) - self.quorum
+
+    @property
+    def spare_soon(self) -> int:
+        """The same, when those that are returning are back."""
+        return self.spare + len(self.returning)
+
+    def __str__(self) -> str:
+        text = f"{len(self.healthy)} of {self.voters} voters are healthy, quorum is {self.quorum}"
+        if self.lost:
+            text += f"; {', '.join(self.lost)} does not answer"
+        return f"{text}; {', '.join(self.returning)} may be back soon" if self.returning else text
+
+
+def count_votes(state: EtcdState) -> Known[Votes]:
+    """Return who votes and who is healthy; unknown without a member list."""
+    if isinstance(state.member_list, Unknown):
+        return state.member_list
+    by_id = {status.member_id: (member, status) for member, status in answering(state)}
+    silent = {member.peer_url: member for member in state.members if isinstance(member.status, Unknown)}
+    voters = [member for member in state.member_list.members if not member.is_learner]
+    leader = _leader([by_id[voter.id][1] for voter in voters if voter.id in by_id])
+    parts: dict[str, list[str]] = {"healthy": [], "returning": [], "lost": []}
+    for voter in voters:
+        seen, status = by_id.get(voter.id, (None, None))
+        quiet = next((silent[url] for url in voter.peer_urls if url in silent), None)
+        if seen and status:
+            part = "healthy" if leader and status.leader == leader else "returning"
+        else:
+            part = "returning" if quiet and quiet.silence in _STILL_VOTING else "lost"
+        member = seen or quiet
+        parts[part].append(member.name if member else voter.name or voter.peer_urls[0])
+    return Votes(voters=len(voters), leader=leader, **{part: tuple(names) for part, names in parts.items()})
+
+
+def answering(state: EtcdState) -> list[tuple[MemberState, EndpointStatus]]:
+    """Return the members that answered Status, with what they answered."""
+    return [(member, member.status) for member in state.members if not isinstance(member.status, Unknown)]
+
+
+def find_leader(state: EtcdState) -> MemberState | None:
+    """Return the member that most voters name as their leader, when it answers itself."""
+    votes = count_votes(state)
+    leader = 0 if isinstance(votes, Unknown) else votes.leader
+    return next((member for member, status in answering(state) if status.member_id == leader != 0), None)
+
+
+def lag_of(state: EtcdState, status: EndpointStatus) -> int:
+    """Return how many raft entries a member has not applied that some member has committed."""
+    committed = max(other.raft_index for _, other in answering(state))
+    return max(0, committed - status.raft_applied_index)
+
+
+def raft_term(state: EtcdState) -> Known[int]:
+    """Return the highest raft term that a member knows; every election raises it."""
+    terms = [status.raft_term for _, status in answering(state)]
+    return max(terms) if terms else Unknown("no member answers")
+
+
+def find_differences(state: EtcdState) -> Known[tuple[str, ...]]:
+    """Return how the inventory differs from the member list, one clause each; unknown without a list."""
+    if isinstance(state.member_list, Unknown):
+        return state.member_list
+    if state.member_list.stale:
+        return Unknown("the member list comes from one member, without a quorum")
+    inventory = {_plain(member.peer_url): member for member in state.members}
+    listed = {_plain(url): member for member in state.member_list.members for url in member.peer_urls}
+    found = [
+        f"the cluster lists {member.name or 'a member'} ({', '.join(member.peer_urls)}), which the inventory lacks"
+        for member in state.member_list.members
+        if not any(_plain(url) in inventory for url in member.peer_urls)
+    ]
+    for url, known in inventory.items():
+        if url not in listed:
+            found.append(
+                f"the inventory has {known.name} ({known.peer_url}), which the cluster does not list"
+            )
+        elif not isinstance(known.status, Unknown) and known.status.member_id != listed[url].id:
+            found.append(
+                f"the endpoint of {known.name} answers as member {known.status.member_id:x}, "
+                f"the cluster lists {listed[url].id:x} under {known.peer_url}"
+            )
+    return tuple(found)
+
+
+def _leader(statuses: list[EndpointStatus]) -> int:
+    named = Counter(status.leader for status in statuses if status.leader)
+    terms = {status.leader: status.raft_term for status in sorted(statuses, key=lambda one: one.raft_term)}
+    return max(named, key=lambda leader: (named[leader], terms[leader]), default=0)
+
+
+def _plain(url: str) -> str:
+    return url.rstrip("/").lower()

@@ -1,0 +1,137 @@
+"""Every fault in a real etcd gives its own cause, names its member, and gives no other cause."""
+
+import os
+import shutil
+import time
+from collections.abc import Iterator
+
+import pytest
+
+from sretool.clock import Deadline, SystemClock
+from sretool.cluster import Cluster
+from sretool.cluster.inventory import parse_cluster
+from sretool.lab import Lab, LabSpec, processes
+from sretool.lab.faults import raise_fault
+from sretool.step.units import Duration
+from sretool.steps.etcd_latency import EtcdLatency, EtcdLatencyFacts, EtcdLatencyParams
+from tests.support.background_writer import writing
+from tests.support.etcd_cluster import running_lab
+
+pytestmark = [pytest.mark.real, pytest.mark.faults]
+
+needs_root = pytest.mark.skipif(os.geteuid() != 0, reason="needs root")
+needs_strace = pytest.mark.skipif(shutil.which("strace") is None, reason="needs strace")
+needs_nft = pytest.mark.skipif(
+    shutil.which("nft", path=f"{os.environ['PATH']}:/usr/sbin") is None, reason="needs nft (nftables)"
+)
+WINDOW_SECONDS = 4.0
+SETTLE_SECONDS = 0.7
+CLOCK = SystemClock()
+
+
+@pytest.fixture
+def lab(tmp_path) -> Iterator[Lab]:
+    """A lab of its own: etcd's round-trip times remember the last fault for half a minute."""
+    with running_lab(tmp_path, LabSpec(name="latency", peer_proxy=True)) as lab:
+        yield lab
+
+
+def role_names(lab: Lab) -> dict[str, str]:
+    def roles() -> list[str]:
+        return sorted(one.role for one in lab.status())
+
+    assert processes.wait_until(lambda: roles() == ["follower", "follower", "leader"], seconds=10.0)
+    return {one.role: one.name for one in lab.status()}
+
+
+def look(lab: Lab) -> EtcdLatencyFacts:
+    entry = parse_cluster(lab.cluster_file.read_text(), origin="lab")
+    with Cluster(entry, CLOCK) as cluster:
+        params = EtcdLatencyParams(window=Duration(WINDOW_SECONDS))
+        return EtcdLatency().look(cluster.reader(Deadline(CLOCK, 30.0)), params)
+
+
+def findings(facts: EtcdLatencyFacts):
+    return EtcdLatency().plan(EtcdLatencyParams(), facts, ()).findings
+
+
+@pytest.mark.parametrize(
+    ("fault", "role", "cause"),
+    [
+        pytest.param("slow-disk", "follower", "disk-slow-minority", marks=[needs_root, needs_strace]),
+        pytest.param("slow-disk", "leader", "disk-slow-leader", marks=[needs_root, needs_strace]),
+        pytest.param("loss", "follower", "network-node", marks=[needs_root, needs_nft]),
+        pytest.param("loss", "leader", "network-node", marks=[needs_root, needs_nft]),
+        ("delay", "follower", "network-node"),
+        ("delay", "leader", "network-node"),
+        ("freeze", "follower", "member-frozen"),
+        ("freeze", "leader", "member-frozen"),
+        ("kill", "follower", "member-dead"),
+        ("kill", "leader", "member-dead"),
+    ],
+)
+def test_a_fault_gives_its_cause_and_no_other(lab, fault, role, cause):
+    with writing(lab):
+        at_fault = role_names(lab)[role]
+        raise_fault(lab, fault, at_fault)
+        time.sleep(SETTLE_SECONDS)
+        facts = look(lab)
+    assert (cause,) == facts.causes
+    assert [at_fault] == [one.subject for one in findings(facts) if one.verdict == cause]
+    assert facts.leader_disk_slow is (cause == "disk-slow-leader")
+
+
+@needs_root
+@needs_nft
+@pytest.mark.parametrize("role", ["follower", "leader"])
+def test_lost_packets_are_found_in_an_etcd_that_nobody_writes_to(lab, role):
+    at_fault = role_names(lab)[role]
+    raise_fault(lab, "loss", at_fault)
+    time.sleep(SETTLE_SECONDS)
+    facts = look(lab)
+    assert facts.causes == ("network-node",)
+    assert facts.slow_network_members == (at_fault,)
+
+
+@needs_root
+@needs_strace
+def test_two_slow_disks_of_three_hold_up_every_commit(lab):
+    with writing(lab):
+        for name in ("m1", "m2"):
+            raise_fault(lab, "slow-disk", name)
+        facts = look(lab)
+    assert facts.causes == ("disk-slow-majority",)
+    assert facts.slow_disk_members == ("m1", "m2")
+
+
+@pytest.mark.parametrize("fault", ["freeze", "kill"])
+def test_a_silent_member_adds_three_seconds_at_most(lab, fault):
+    raise_fault(lab, fault, role_names(lab)["follower"])
+    began = time.monotonic()
+    look(lab)
+    assert time.monotonic() - began < WINDOW_SECONDS + 3.5
+
+
+def test_two_members_of_three_down_are_a_lost_quorum_and_nothing_is_missing_for_that(lab):
+    with writing(lab):
+        raise_fault(lab, "kill", "m1")
+        raise_fault(lab, "freeze", "m2")
+        began = time.monotonic()
+        facts = look(lab)
+        took = time.monotonic() - began
+    assert facts.causes == ("quorum-lost", "member-dead", "member-frozen")
+    assert not any(one.blind for one in findings(facts))
+    assert took < WINDOW_SECONDS + 3.5
+
+
+def test_a_member_that_freezes_during_the_window_is_not_called_healthy(lab):
+    import threading
+
+    at_fault = role_names(lab)["follower"]
+    later = threading.Timer(1.0, raise_fault, (lab, "freeze", at_fault))
+    later.start()
+    facts = look(lab)
+    later.join()
+    found = findings(facts)
+    assert [at_fault] == [one.subject for one in found if one.blind]
+    assert not any(one.verdict in {"idle", "not-etcd"} for one in found)
