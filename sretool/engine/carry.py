@@ -6,7 +6,8 @@ import msgspec
 
 from sretool.engine import events
 from sretool.engine.context import Run
-from sretool.engine.executor import Executor, Fate
+from sretool.engine.executor import Executor
+from sretool.engine.fates import Fate
 from sretool.engine.guards import Guards
 from sretool.engine.plan import Plan, uncovered
 from sretool.engine.planner import proposal_of

@@ -1,12 +1,13 @@
 """How a run ended: exit code, one sentence, what was touched, what to do next."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 
 import msgspec
 
 from sretool.engine.plan import Plan
 from sretool.errors import Touched
 from sretool.model import Finding, Held, Severity
+from sretool.runbook.model import VerdictNext
 
 # When several hold, the first of these is the exit code.
 PRECEDENCE = (1, 2, 7, 130, 143, 5, 6, 4, 8, 3, 9, 0)
@@ -65,7 +66,7 @@ def code_of_look(findings: Sequence[Finding], held: Sequence[Held], *, due: bool
     return worst(codes)
 
 
-def ending_of_look(plan: Plan) -> Ending:
+def ending_of_look(plan: Plan, verdicts: Mapping[str, VerdictNext]) -> Ending:
     """Return the ending of a run that only looked."""
     code = code_of_look(plan.findings, plan.held, due=bool(plan.changes))
     sentence = {
@@ -80,10 +81,11 @@ def ending_of_look(plan: Plan) -> Ending:
     then = f"a person may override with: {', '.join(f'--accept {word}' for word in accept)}" if accept else ""
     if code == 3:
         then = f"sretool runbook {plan.runbook} --cluster {plan.cluster}  (asks first)"
+    then = "; ".join(part for part in (then, *_next_runbooks(plan, verdicts)) if part)
     return Ending(exit_code=code, sentence=sentence, then=then, commands=commands)
 
 
-def ending_of_verify(plan: Plan, after: Plan, run_id: str) -> Ending:
+def ending_of_verify(after: Plan, verdicts: Mapping[str, VerdictNext], *, run_id: str, made: int) -> Ending:
     """Return the ending of a run that made its changes and looked again."""
     codes = [0]
     if after.writes:
@@ -93,9 +95,8 @@ def ending_of_verify(plan: Plan, after: Plan, run_id: str) -> Ending:
     if any(is_cause(finding) for finding in after.findings) or after.held:
         codes.append(9)
     code = worst(codes)
-    count = len(plan.changes)
     sentence = {
-        0: f"done and verified: {count} changes, and the cause is gone",
+        0: f"done and verified: {made} changes, and the cause is gone",
         6: f"done, but {after.writes[0].verb} {after.writes[0].label} is due again" if after.writes else "",
         8: f"done, but it cannot be verified: {_blind(after)}",
         9: f"done as planned, and the cause remains: {_cause(after)}",
@@ -105,9 +106,19 @@ def ending_of_verify(plan: Plan, after: Plan, run_id: str) -> Ending:
         exit_code=code,
         sentence=sentence,
         touched=Touched.CHANGED,
-        then=f"sretool report {run_id}",
+        then="; ".join((f"sretool report {run_id}", *_next_runbooks(after, verdicts))),
         commands=commands,
     )
+
+
+def _next_runbooks(plan: Plan, verdicts: Mapping[str, VerdictNext]) -> list[str]:
+    """Return, for each cause that the runbook knows a successor for, what to run next."""
+    causes = {finding.verdict for finding in plan.findings if is_cause(finding)}
+    return [
+        f"{cause}: sretool runbook {after.next}" + (f" ({after.about})" if after.about else "")
+        for cause, after in verdicts.items()
+        if cause in causes
+    ]
 
 
 def declined(plan: Plan, how: str) -> Ending:

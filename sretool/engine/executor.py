@@ -1,16 +1,13 @@
 """Makes changes one wave at a time: look, plan, guard, intent on disk, apply, observe, outcome on disk."""
 
-import enum
 from collections.abc import Sequence
-
-import msgspec
 
 from sretool.engine import events
 from sretool.engine.context import Run
+from sretool.engine.fates import Fate, fate_of, outcome_body
 from sretool.engine.guards import Guards
 from sretool.errors import (
     InterruptedRunError,
-    NoAnswerError,
     RefusedError,
     RemoteError,
     SretoolError,
@@ -22,15 +19,6 @@ OBSERVE_EVERY_SECONDS = 0.25
 GRACE_SECONDS = 5.0  # a change that was accepted may take this long to show on every member
 SETTLE_SECONDS = 180.0
 CHANGE_SECONDS = 900.0
-
-
-class Fate(enum.StrEnum):
-    """What became of a change, for whoever decides whether to go on."""
-
-    DONE = "done"
-    NOT_MADE = "not made"  # it certainly had no effect
-    NOT_AS_PLANNED = "not as planned"  # applied, and the look afterwards disagrees
-    UNKNOWN = "unknown"  # nobody can tell
 
 
 class Executor:
@@ -139,32 +127,3 @@ class Executor:
         seconds = self._run.clock.monotonic() - began
         self._run.journal.write("outcome", outcome_body(change, outcome, seconds=seconds))
         self._run.emit(events.ChangeEnded(change=change, outcome=outcome, seconds=seconds))
-
-
-def outcome_body(change: Change, outcome: Outcome, *, seconds: float) -> dict[str, object]:
-    """Return the body of an outcome record."""
-    return {
-        "key": change.key,
-        "verb": change.verb,
-        "outcome": msgspec.to_builtins(outcome),
-        "seconds": round(seconds, 3),
-    }
-
-
-def fate_of(change: Change, outcome: Outcome, failure: SretoolError | None) -> tuple[Fate, str]:
-    """Return what became of a change from what `apply` raised and what looking showed.
-
-    Looking wins: an unclear answer is not a failure, and a refused request has had no effect.
-    """
-    words = f"{change.verb} {change.label}: {outcome.evidence}"
-    if failure is not None:
-        words = f"{change.verb} {change.label}: {failure.message}; looked: {outcome.evidence}"
-    if outcome.result is Result.DONE:
-        return Fate.DONE, words
-    if failure is not None and not isinstance(failure, NoAnswerError):
-        return Fate.NOT_MADE, words
-    if outcome.result in (Result.STILL_GOING, Result.CANNOT_TELL):
-        return Fate.UNKNOWN, words
-    if failure is not None and outcome.result is Result.NOT_DONE:
-        return Fate.NOT_MADE, words
-    return Fate.NOT_AS_PLANNED, words

@@ -18,7 +18,7 @@ class Guards:
 
     def judge(self, change: Change, read: ClusterReader) -> GuardAnswer:
         """Return the worst answer for `change`: refuse, else wait, else pass."""
-        state = read_etcd_state(read)
+        state = read.etcd.remember("state", lambda: read_etcd_state(read))
         self._start = self._start or state
         context = GuardContext(
             state=state,

@@ -1,6 +1,8 @@
 """Ctrl-C and SIGTERM: the first asks the run to end cleanly, the second stops it where it is."""
 
 import signal
+from collections.abc import Iterator
+from contextlib import contextmanager
 from types import FrameType, TracebackType
 from typing import Any, Self
 
@@ -15,6 +17,7 @@ class Interrupts:
         self._clock = clock
         self._signal = 0
         self._before: dict[int, Any] = {}
+        self._at_a_question = False
 
     def __enter__(self) -> Self:
         for number in (signal.SIGINT, signal.SIGTERM):
@@ -37,7 +40,17 @@ class Interrupts:
         if self._signal:
             raise self.error("interrupted between changes")
 
+    @contextmanager
+    def at_a_question(self) -> Iterator[None]:
+        """While a person is asked nothing is under way: one signal ends the question."""
+        self._at_a_question = True
+        try:
+            yield
+        finally:
+            self._at_a_question = False
+
     def error(self, message: str) -> InterruptedRunError:
+        """Return the error that says which signal it was."""
         return InterruptedRunError(message, signal_number=self._signal or signal.SIGINT)
 
     def _caught(self, number: int, _frame: FrameType | None) -> None:
@@ -45,3 +58,5 @@ class Interrupts:
             raise InterruptedRunError("interrupted twice: stopped where it was", signal_number=number)
         self._signal = number
         self._clock.wake()
+        if self._at_a_question:
+            raise InterruptedRunError("interrupted at the question", signal_number=number)

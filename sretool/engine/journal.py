@@ -1,8 +1,10 @@
 """The journal: append-only records, each sealed with the hash of the one before, fsynced before any effect."""
 
 import datetime
+import errno
 import hashlib
 import os
+import signal
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -65,7 +67,15 @@ class Journal:
         self.write_all([(kind, body)])
 
     def write_all(self, entries: list[tuple[str, Mapping[str, Any]]]) -> None:
-        """Append several records with one fsync."""
+        """Append several records with one fsync. A signal waits until they are on disk: a record written and
+        not remembered would break the chain."""
+        before = signal.pthread_sigmask(signal.SIG_BLOCK, (signal.SIGINT, signal.SIGTERM))
+        try:
+            self._append(entries)
+        finally:
+            signal.pthread_sigmask(signal.SIG_SETMASK, before)
+
+    def _append(self, entries: list[tuple[str, Mapping[str, Any]]]) -> None:
         lines = b""
         for kind, body in entries:
             record = Record(
@@ -84,7 +94,7 @@ class Journal:
         try:
             written = os.write(self._descriptor, lines)
             if written != len(lines):
-                raise OSError(28, "No space left on device")
+                raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
             os.fsync(self._descriptor)
         except OSError as error:
             self.close()  # half a line may stand at the end: nothing may ever follow it

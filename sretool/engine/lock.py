@@ -98,6 +98,36 @@ class ClusterLock:
         return f"; its last record is «{last.kind}», {age:.0f} s ago"
 
 
+def find_holder(folder: Path, identity: Identity) -> Holder | None:
+    """Return which run of this machine is at work on the cluster, None when there is none.
+
+    It only looks: a lock taken for a moment could refuse a run that begins in that moment.
+    """
+    try:
+        content = (folder / f"{identity.etcd_cluster_id}.lock").read_bytes()
+        holder = msgspec.json.decode(content, type=Holder)
+    except (OSError, msgspec.DecodeError):
+        return None
+    return holder if _is_alive(holder.pid) and not _has_ended(holder) else None
+
+
+def _is_alive(pid: int) -> bool:
+    try:
+        os.kill(pid, 0)
+    except ProcessLookupError:
+        return False
+    except PermissionError:  # somebody else's process
+        return True
+    return True
+
+
+def _has_ended(holder: Holder) -> bool:
+    try:
+        return read_journal(Path(holder.run_folder))[-1].kind == "end"
+    except (StateError, IndexError):
+        return False
+
+
 def user_name() -> str:
     """Return the login name, or the uid where the machine knows no name for it."""
     try:

@@ -9,8 +9,9 @@ from sretool.engine import events
 from sretool.engine.carry import Carrier, HeldError, StoppedError, require_same_cluster
 from sretool.engine.context import Run
 from sretool.engine.ending import Ending, declined, ending_of_look, ending_of_verify
-from sretool.engine.executor import Fate
+from sretool.engine.fates import Fate
 from sretool.engine.guards import Guards
+from sretool.engine.journal import Record
 from sretool.engine.lock import LEVEL, ClusterLock
 from sretool.engine.plan import Plan, uncovered
 from sretool.engine.planner import Planner
@@ -50,6 +51,11 @@ class Operation:
     def run_id(self) -> str:
         return self._run.id
 
+    @property
+    def records(self) -> Sequence[Record]:
+        """Return the journal so far: what a report is made of."""
+        return self._run.journal.records
+
     def run(self, approver: Approver | None, *, approved: Plan | None = None) -> Ending:
         """Look, plan, ask, carry out, verify. Without an approver it ends after the plan.
 
@@ -61,9 +67,9 @@ class Operation:
         """Look again and carry out what is still due; `made` is done already. The caller holds the lock."""
         plan = self.look(phase="resume", made=made)
         if not plan.changes:
-            return self._verify(plan) if made else ending_of_look(plan)
+            return self._verify() if made else ending_of_look(plan, self._run.runbook.verdicts)
         if approver is None:
-            return ending_of_look(plan)
+            return ending_of_look(plan, self._run.runbook.verdicts)
         return self._ask_and_carry(plan, approver, made=made)
 
     def look(self, *, phase: str = "plan", made: Sequence[Change] = ()) -> Plan:
@@ -79,7 +85,7 @@ class Operation:
         if approved is not None:
             self._require_covered(plan, approved)
         if approver is None or not plan.changes:
-            return ending_of_look(plan)
+            return ending_of_look(plan, self._run.runbook.verdicts)
         with ClusterLock(
             self._lock_folder,
             plan.identity,
@@ -90,17 +96,17 @@ class Operation:
             return self._ask_and_carry(plan, approver, made=())
 
     def _ask_and_carry(self, plan: Plan, approver: Approver, *, made: Sequence[Change]) -> Ending:
-        approval = approver(plan, LEVEL)
-        self._run.interrupts.check()
+        with self._run.interrupts.at_a_question():
+            approval = approver(plan, LEVEL)
         if not approval.granted:
             return declined(plan, approval.how)
         self._run.journal.write("approval", {"how": approval.how, "lock": LEVEL, "changes": plan.changes})
         self._run.emit(events.Approved(how=approval.how, lock=LEVEL))
         self._carrier = Carrier(self._run, self._guards, plan, made)
         self._carrier.carry_out()
-        return self._verify(plan)
+        return self._verify()
 
-    def _verify(self, plan: Plan) -> Ending:
+    def _verify(self) -> Ending:
         """Look again with every step: nothing may be due, and no cause may be left."""
         try:
             after = self.look(phase="verify")
@@ -117,7 +123,9 @@ class Operation:
                 touched=Touched.CHANGED,
                 then=error.then,
             )
-        return ending_of_verify(plan, after, self._run.id)
+        return ending_of_verify(
+            after, self._run.runbook.verdicts, run_id=self._run.id, made=self._changes_done()
+        )
 
     def _require_covered(self, plan: Plan, approved: Plan) -> None:
         require_same_cluster(plan.identity, approved.identity, self._run.cluster.name)
@@ -154,7 +162,7 @@ class Operation:
             )
             commands = error.commands + tuple(c for c in commands if c not in error.commands)
         elif isinstance(error, InterruptedRunError):
-            code = 7 if touched == Touched.UNKNOWN else code
+            code = 7 if touched == Touched.UNKNOWN else 128 + (self._run.interrupts.requested or code - 128)
         elif touched != Touched.NOTHING:
             code = 7 if touched == Touched.UNKNOWN else 5
         elif isinstance(error, HeldError) and not any(one.refused for one in error.held):
@@ -178,6 +186,12 @@ class Operation:
             for record in self._run.journal.records
             if record.kind == "intent"
         ]
+
+    def _changes_done(self) -> int:
+        return sum(
+            record.kind == "outcome" and record.body["outcome"]["result"] == Result.DONE
+            for record in self._run.journal.records
+        )
 
     def _made_writes(self) -> bool:
         return self._touched() != Touched.NOTHING

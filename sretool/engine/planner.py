@@ -1,6 +1,6 @@
 """Looks with every step of a runbook, in order, and makes one plan of what they propose."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Mapping, Sequence
 
 import msgspec
 
@@ -27,6 +27,7 @@ class Planner:
         self._changes: list[Change] = []
         self._findings: list[Finding] = []
         self._held: list[Held] = []
+        self._failed_precautions: dict[str, Held] = {}
         self._skipped: list[Skipped] = []
         self._made: tuple[Change, ...] = ()
 
@@ -41,7 +42,8 @@ class Planner:
             if self._run.interrupts.requested:
                 raise self._run.interrupts.error("interrupted while looking")
             self._visit(spec, read)
-        changes = drop_idle_precautions(self._changes, self._precautions())
+        changes, held = without_failed_precautions(self._changes, self._failed_precautions)
+        changes = drop_idle_precautions(changes, self._precautions())
         return Plan(
             runbook=self._run.runbook.name,
             text=self._run.runbook.text,
@@ -52,7 +54,7 @@ class Planner:
             made_at=self._run.clock.now(),
             changes=changes,
             findings=merge_findings(self._findings),
-            held=tuple(self._held),
+            held=(*self._held, *held),
             skipped=tuple(self._skipped),
         )
 
@@ -76,7 +78,10 @@ class Planner:
         allowed, held = self._guards.sift(proposal.changes, read) if proposal.changes else ((), ())
         self._changes.extend(allowed)
         self._findings.extend(proposal.findings)
-        self._held.extend(proposal.held + held)
+        if self._run.steps[spec.id].precaution and proposal.held + held:
+            self._failed_precautions[spec.id] = (proposal.held + held)[0]
+        else:
+            self._held.extend(proposal.held + held)
         self._due[spec.id] = self._due_of(allowed, proposal.held + held)
         self._run.emit(
             events.LookEnded(
@@ -113,21 +118,33 @@ class Planner:
         )
 
     def _look(self, spec: StepSpec, read: ClusterReader, params: msgspec.Struct) -> msgspec.Struct:
-        step = self._run.steps[spec.id]
+        def look() -> msgspec.Struct:
+            facts: msgspec.Struct = self._run.steps[spec.id].look(read, params)
+            return facts
+
         try:
-            if spec.retry is None:
-                facts: msgspec.Struct = step.look(read, params)
-                return facts
-            return retrying_read(
-                spec.id,
-                lambda: step.look(read, params),
-                attempts=spec.retry.attempts,
-                within_seconds=self._run.deadline.cap(spec.retry.within_seconds),
-                clock=self._run.clock,
-                on_retry=lambda what, cause: self._run.emit(events.ReadRetried(what=what, cause=str(cause))),
-            )
+            if spec.timeout_seconds is not None:
+                with read.etcd.within(spec.timeout_seconds):
+                    return self._retried(spec, look)
+            return self._retried(spec, look)
         except InterruptedRunError:
             raise self._run.interrupts.error("interrupted while looking") from None
+
+    def _note_retry(self, what: str, cause: BaseException) -> None:
+        self._run.journal.write("retry", {"what": what, "cause": str(cause)})
+        self._run.emit(events.ReadRetried(what=what, cause=str(cause)))
+
+    def _retried(self, spec: StepSpec, look: Callable[[], msgspec.Struct]) -> msgspec.Struct:
+        if spec.retry is None:
+            return look()
+        return retrying_read(
+            spec.id,
+            look,
+            attempts=spec.retry.attempts,
+            within_seconds=self._run.deadline.cap(spec.retry.within_seconds),
+            clock=self._run.clock,
+            on_retry=lambda what, cause: self._run.emit(events.ReadRetried(what=what, cause=str(cause))),
+        )
 
     def _failed(self, spec: StepSpec, error: RemoteError) -> Proposal:
         if spec.on_failure != "continue":
@@ -167,6 +184,25 @@ def proposal_of(spec: StepSpec, proposal: Proposal, *, made: Sequence[Change]) -
         )
     )
     return msgspec.structs.replace(proposal, waves=waves)
+
+
+def without_failed_precautions(
+    changes: Sequence[Change], failed: Mapping[str, Held]
+) -> tuple[tuple[Change, ...], tuple[Held, ...]]:
+    """Return the changes that may be made, and those held back because a precaution cannot be taken first."""
+    if not failed or not changes:
+        return tuple(changes), ()
+    step_id, why = next(iter(failed.items()))
+    held = tuple(
+        Held(
+            what=f"{change.verb} {change.label}",
+            why=f"the precaution «{step_id}» cannot be taken first: {why.why}",
+            refused=why.refused,
+            commands=change.commands,
+        )
+        for change in changes
+    )
+    return (), (why, *held)
 
 
 def drop_idle_precautions(changes: Sequence[Change], precautions: frozenset[str]) -> tuple[Change, ...]:

@@ -9,8 +9,10 @@ from sretool.engine import events
 from sretool.engine.carry import make_or_stop, require_same_cluster
 from sretool.engine.context import Run
 from sretool.engine.ending import Ending, declined
-from sretool.engine.executor import Executor, outcome_body
+from sretool.engine.executor import Executor
+from sretool.engine.fates import outcome_body
 from sretool.engine.guards import Guards
+from sretool.engine.journal import Record
 from sretool.engine.lock import LEVEL, ClusterLock
 from sretool.engine.operate import Approver, Operation
 from sretool.engine.plan import Plan
@@ -31,6 +33,10 @@ class Resumption:
     @property
     def run_id(self) -> str:
         return self._run.id
+
+    @property
+    def records(self) -> Sequence[Record]:
+        return self._run.journal.records
 
     def resume(self, approver: Approver | None) -> Ending:
         """Settle the open intents, then look, ask and carry out what is still due."""

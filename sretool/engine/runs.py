@@ -31,6 +31,7 @@ def state_folder() -> Path:
 
 
 def runs_folder() -> Path:
+    """Return the folder that holds one folder a run."""
     return state_folder() / "runs"
 
 

@@ -1,0 +1,5 @@
+"""`python -m sretool`: the same as `sretool`."""
+
+from sretool.cli import main
+
+main()
