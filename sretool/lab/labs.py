@@ -1,6 +1,7 @@
 """Bring a lab up, open it, take it down; nothing of it survives `down`, whenever anything was killed."""
 
 import shutil
+import socket
 import threading
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
@@ -20,7 +21,7 @@ from sretool.lab.directory import (
     write_whole,
 )
 from sretool.lab.lab import Lab
-from sretool.lab.loopback import claim_block, free_block
+from sretool.lab.loopback import claim_again, free_block
 from sretool.lab.members import last_words
 from sretool.lab.network import remove_packet_rules
 from sretool.lab.spec import LabHome, LabSpec, check_name, check_spec
@@ -50,14 +51,16 @@ def _up(spec: LabSpec, home: LabHome, progress: Callable[[str], None]) -> Lab:
     with locked(lab_dir) as exists:
         if not exists:
             raise RefusedError(f"the lab {spec.name} was taken down meanwhile", then="run the command again")
-        record = read_record(lab_dir) or _prepare_whole(spec, lab_dir, home=home, progress=progress)
+        record, claim = read_record(lab_dir), None
+        if record is None:
+            record, claim = _prepare_whole(spec, lab_dir, home=home, progress=progress)
         if record.spec != spec:
             raise RefusedError(
                 f"the lab {spec.name} exists and differs: {_difference(record.spec, spec)}",
                 then=f"sretool lab down --name {spec.name}, or choose another --name",
             )
         lab = Lab(record, home)
-        _start_missing(lab)
+        _start_missing(lab, claim)
         entry.parent.mkdir(parents=True, exist_ok=True)
         write_whole(entry, _entry(lab).encode())
         _wait_healthy(lab)
@@ -132,7 +135,7 @@ def _block(lab_dir: Path) -> int | None:
 
 def _prepare_whole(
     spec: LabSpec, lab_dir: Path, *, home: LabHome, progress: Callable[[str], None]
-) -> LabRecord:
+) -> tuple[LabRecord, socket.socket]:
     try:
         return _prepare(spec, lab_dir, home=home, progress=progress)
     except BaseException:
@@ -140,12 +143,15 @@ def _prepare_whole(
         raise
 
 
-def _prepare(spec: LabSpec, lab_dir: Path, *, home: LabHome, progress: Callable[[str], None]) -> LabRecord:
-    """Write everything a lab needs before its first process, its record last."""
+def _prepare(
+    spec: LabSpec, lab_dir: Path, *, home: LabHome, progress: Callable[[str], None]
+) -> tuple[LabRecord, socket.socket]:
+    """Write everything a lab needs before its first process, its record last; return it with the claim of its
+    addresses."""
     from sretool.lab.certificates import create_authority, issue_client, issue_server
 
     binaries = require_binaries(spec, cache=home.cache, lab_dir=lab_dir, progress=progress)
-    block = free_block(members=spec.members, taken=_blocks(home))
+    block, claim = free_block(members=spec.members, taken=_blocks(home))
     record = LabRecord(
         spec=spec,
         version=binaries.version,
@@ -162,7 +168,7 @@ def _prepare(spec: LabSpec, lab_dir: Path, *, home: LabHome, progress: Callable[
     for member in lab.members:
         issue_server(authority, lab.tls_dir, name=member.name, addresses=(member.address, "127.0.0.1"))
     write_record(lab_dir, record)
-    return record
+    return record, claim
 
 
 def _entry(lab: Lab) -> str:
@@ -182,10 +188,10 @@ def _difference(there: LabSpec, wanted: LabSpec) -> str:
     return ", ".join(f"{name} is {getattr(there, name)!r}, not {getattr(wanted, name)!r}" for name in fields)
 
 
-def _start_missing(lab: Lab) -> None:
+def _start_missing(lab: Lab, claim: socket.socket | None) -> None:
     """Start what does not run, wake what is frozen, and forget the faults that this undoes."""
-    running = {one.role: one for one in lab.running()}
-    claim = claim_block(lab.record.block)
+    running = lab.running()
+    claim = claim or (None if running else claim_again(lab.record.block))
     if claim is None and not running:
         raise RefusedError(
             f"the addresses of the lab {lab.name} (127.0.{lab.record.block}.x) are in use by another lab",

@@ -1,8 +1,8 @@
 """A loopback block of its own for each lab: 127.0.N.11 and up, claimed for the whole machine."""
 
-import contextlib
 import socket
-from collections.abc import Collection, Iterator
+import time
+from collections.abc import Collection
 
 from sretool.errors import RefusedError
 
@@ -12,6 +12,7 @@ METRICS_PORT = 2381
 BEHIND_PROXY_PORT = 2382
 _PORTS = (CLIENT_PORT, PEER_PORT, METRICS_PORT, BEHIND_PROXY_PORT)
 _BLOCKS = range(9, 250)
+_LOOK_SECONDS = 1.0  # another lab that looks for a free block claims each for a moment
 
 
 def address(block: int, index: int) -> str:
@@ -19,14 +20,19 @@ def address(block: int, index: int) -> str:
     return f"127.0.{block}.{11 + index}"
 
 
-def free_block(*, members: int, taken: Collection[int]) -> int:
-    """Return the lowest block that no lab claims and where every port is free; RefusedError when none is."""
+def free_block(*, members: int, taken: Collection[int]) -> tuple[int, socket.socket]:
+    """Return the lowest block that no lab claims and where every port is free, and its claim.
+
+    RefusedError when there is none. The claim is kept until the servers have inherited it: a lab that starts
+    at the same moment would choose the same block.
+    """
     for block in _BLOCKS:
-        if block in taken:
+        claim = None if block in taken else claim_block(block)
+        if claim is None:
             continue
-        with _claimed(block) as claim:
-            if claim is not None and _is_free(block, members):
-                return block
+        if _is_free(block, members):
+            return block, claim
+        claim.close()
     raise RefusedError(
         f"no free loopback block: something listens on the ports {_PORTS[0]}-{_PORTS[-1]} of every address",
         then="ss -ltnp | grep -E ':23(79|8[0-2])' names it; or end labs: sretool lab down --all",
@@ -48,14 +54,12 @@ def claim_block(block: int) -> socket.socket | None:
     return claim
 
 
-@contextlib.contextmanager
-def _claimed(block: int) -> Iterator[socket.socket | None]:
-    claim = claim_block(block)
-    try:
-        yield claim
-    finally:
-        if claim is not None:
-            claim.close()
+def claim_again(block: int) -> socket.socket | None:
+    """Return the claim of a lab's own block; None when another lab holds it for longer than a look takes."""
+    ends = time.monotonic() + _LOOK_SECONDS
+    while (claim := claim_block(block)) is None and time.monotonic() < ends:
+        time.sleep(0.02)
+    return claim
 
 
 def _is_free(block: int, members: int) -> bool:

@@ -1,0 +1,32 @@
+"""`sretool report`: the runs, and one run's record."""
+
+import click
+
+from sretool.cli.options import complete_runs, output_option
+
+
+@click.command()
+@click.argument("run", default="", shell_complete=complete_runs)
+@output_option
+def report(run: str, output: str) -> int:
+    """Show RUN (its id or the begin of it): a ten-line hand-over, then everything. List the runs without RUN."""
+    from sretool.cli import streams
+    from sretool.engine.journal import read_journal
+    from sretool.engine.runs import list_runs, require_run, runs_folder
+    from sretool.report.documents import render_json
+    from sretool.report.fold import fold_run
+    from sretool.report.run_text import render_report, render_runs
+
+    folder = runs_folder()
+    if not run:
+        runs = list_runs(folder)
+        streams.say([render_json(runs)] if output == "json" else render_runs(runs, columns=streams.columns()))
+        return 0
+    run_id = require_run(folder, run)
+    found = fold_run(read_journal(folder / run_id))
+    if output == "json":
+        streams.say([render_json(found)])
+        return 0
+    journal = str(folder / run_id / "journal.jsonl")
+    streams.say(render_report(found, journal=journal, columns=streams.columns()))
+    return 0

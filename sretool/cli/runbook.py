@@ -1,0 +1,99 @@
+"""`sretool runbook`: the main command; without a name, the list of runbooks."""
+
+from pathlib import Path
+
+import click
+
+from sretool.cli.options import (
+    approval_options,
+    cluster_option,
+    complete_runbooks,
+    run_output_option,
+    verbose_option,
+)
+
+
+@click.command()
+@click.argument("name", default="", shell_complete=complete_runbooks)
+@cluster_option
+@click.option("-p", "--param", "params", multiple=True, metavar="KEY=VALUE", help="Set a parameter.")
+@click.option("--plan", "plan_only", is_flag=True, help="Stop after the plan.")
+@click.option(
+    "--save",
+    type=click.Path(path_type=Path, dir_okay=False),
+    help="Stop after the plan and keep it in this file, for `sretool apply`.",
+)
+@approval_options
+@run_output_option
+@verbose_option
+def runbook(
+    name: str,
+    cluster: str,
+    params: tuple[str, ...],
+    plan_only: bool,
+    save: Path | None,
+    approve: str | None,
+    accepted: tuple[str, ...],
+    output: str,
+    verbose: bool,
+) -> int:
+    """Run the runbook NAME (or a path): look, say what is wrong, plan, ask once, apply, verify.
+
+    Without a terminal it looks and plans only, unless --approve says otherwise. Without NAME it lists the
+    runbooks.
+    """
+    if not name:
+        return _list(output)
+    from sretool.cli.running import Asked, run_runbook
+
+    asked = Asked(
+        plan_only=plan_only or save is not None,
+        save=save,
+        approve=approve,
+        accepted=accepted,
+        output=output,
+        verbose=verbose,
+    )
+    return run_runbook(name, cluster=cluster, given=_given(params), asked=asked)
+
+
+def _given(params: tuple[str, ...]) -> dict[str, str]:
+    given: dict[str, str] = {}
+    for param in params:
+        key, equals, value = param.partition("=")
+        if not equals or not key:
+            raise click.BadParameter(f"{param!r} is not KEY=VALUE", param_hint="-p")
+        if key in given:
+            raise click.BadParameter(f"{key} is given twice", param_hint="-p")
+        given[key] = value
+    return given
+
+
+def _list(output: str) -> int:
+    from sretool.cli import streams
+    from sretool.errors import DocumentError, UsageError
+    from sretool.report.documents import render_json
+    from sretool.report.format import table
+    from sretool.runbook.library import find_runbook, list_runbooks
+    from sretool.runbook.loader import load_runbook
+    from sretool.steps.catalogue import load_catalogue
+
+    catalogue = load_catalogue()
+    rows: list[tuple[str, str, str]] = []
+    for name, path in list_runbooks():
+        try:
+            text, origin = find_runbook(path)
+            book = load_runbook(text, origin=origin, catalogue=catalogue)
+        except DocumentError as error:
+            rows.append((name, "?", f"cannot be used: sretool check {path} ({len(error.problems)} problems)"))
+        except UsageError as error:
+            rows.append((name, "?", f"cannot be used: {error.message}"))
+        else:
+            risk = max(catalogue[spec.uses].risk for spec in book.steps)
+            rows.append((name, str(risk), book.summary))
+    if output == "text":
+        streams.say(table(("RUNBOOK", "RISK", "FOR"), rows, columns=streams.columns()))
+    else:
+        found = [{"runbook": name, "risk": risk, "summary": summary} for name, risk, summary in rows]
+        streams.say([render_json(found)])
+    return 0

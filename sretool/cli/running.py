@@ -1,0 +1,112 @@
+"""What `runbook`, `apply`, `resume` and `undo` share: who is asked, who watches, where the record is."""
+
+import dataclasses
+from collections.abc import Mapping
+from pathlib import Path
+
+from sretool.cli import approval, streams, tty
+from sretool.cli.conduct import RunView
+from sretool.clock import SystemClock
+from sretool.cluster import ClusterEntry, clusters_folder, require_cluster
+from sretool.engine.opening import Terms, opened_run, reopened_run
+from sretool.engine.operate import Approver
+from sretool.engine.plan import load_plan, save_plan
+from sretool.engine.runs import require_run, runs_folder
+from sretool.runbook.library import find_runbook
+from sretool.runbook.loader import load_runbook
+from sretool.steps.catalogue import load_catalogue
+
+
+@dataclasses.dataclass(frozen=True)
+class Asked:
+    """What the person asked for on the command line, beside what to run."""
+
+    output: str
+    verbose: bool
+    approve: str | None = None
+    accepted: tuple[str, ...] = ()
+    plan_only: bool = False
+    save: Path | None = None
+
+    def approver(self) -> Approver | None:
+        """Return who answers the question, None when nothing is to be asked."""
+        if self.plan_only:
+            return None
+        on_screen = self.output == "text" and streams.shows_results()
+        return approval.choose_approver(level=self.approve, accepted=self.accepted, plan_on_screen=on_screen)
+
+    def terms(self, view: RunView, clock: SystemClock, *, unattended: bool) -> Terms:
+        """Return the terms under which the engine runs."""
+        return Terms(
+            catalogue=load_catalogue(),
+            clock=clock,
+            emit=view.emit,
+            unattended=unattended,
+            accepted=self.accepted,
+        )
+
+    def is_unattended(self) -> bool:
+        return self.approve is not None or not tty.is_interactive()
+
+
+def run_runbook(name: str, *, cluster: str, given: Mapping[str, str], asked: Asked) -> int:
+    """Run one runbook and return the exit code."""
+    clock = SystemClock()
+    approver = asked.approver()
+    text, origin = find_runbook(name)
+    entry = require_cluster(cluster, clusters_folder())
+    with RunView(output=asked.output, verbose=asked.verbose, clock=clock) as view:
+        terms = asked.terms(view, clock, unattended=asked.is_unattended())
+        book = load_runbook(text, origin=origin, catalogue=terms.catalogue)
+        with opened_run(book, given, entry, terms, may_write=approver is not None) as operation:
+            what = f"run {operation.run_id}: {book.name} on {entry.cluster}: {book.summary}"
+            view.begin(what, run_id=operation.run_id)
+            ending = operation.run(approver)
+            code = view.end(ending, lambda: operation.records)
+        if asked.save is not None and view.plan is not None:
+            save_plan(view.plan, asked.save)
+            streams.tell([f"next:  sretool apply {asked.save}"])
+    return code
+
+
+def apply_plan(path: Path, *, asked: Asked) -> int:
+    """Carry out the plan saved in `path`. At a terminal it asks; elsewhere the file is the approval."""
+    clock = SystemClock()
+    plan = load_plan(path, now=clock.now())
+    approver = asked.approver() or approval.approve_saved(str(path))
+    entry = require_cluster(plan.cluster, clusters_folder())
+    with RunView(output=asked.output, verbose=asked.verbose, clock=clock) as view:
+        terms = asked.terms(view, clock, unattended=asked.is_unattended())
+        book = load_runbook(plan.text, origin=plan.origin, catalogue=terms.catalogue)
+        with opened_run(book, plan.params, entry, terms, may_write=True) as operation:
+            what = f"run {operation.run_id}: the saved plan {path} for {entry.cluster}"
+            view.begin(what, run_id=operation.run_id)
+            return view.end(operation.run(approver, approved=plan), lambda: operation.records)
+
+
+def resume_run(run_id: str, *, asked: Asked) -> int:
+    """Take up an earlier run: look what became of its last change, then go on."""
+    clock = SystemClock()
+    approver = asked.approver()
+    found = require_run(runs_folder(), run_id, unfinished=True)
+    with RunView(output=asked.output, verbose=asked.verbose, clock=clock) as view:
+        terms = asked.terms(view, clock, unattended=asked.is_unattended())
+        with reopened_run(found, _entry_of, terms) as resumption:
+            view.begin(f"run {found} is taken up again", run_id=found)
+            return view.end(resumption.resume(approver), lambda: resumption.records)
+
+
+def undo_run(run_id: str, *, asked: Asked) -> int:
+    """Take back what an earlier run changed, where there is a way back."""
+    clock = SystemClock()
+    approver = asked.approver()
+    found = require_run(runs_folder(), run_id)
+    with RunView(output=asked.output, verbose=asked.verbose, clock=clock) as view:
+        terms = asked.terms(view, clock, unattended=asked.is_unattended())
+        with reopened_run(found, _entry_of, terms) as resumption:
+            view.begin(f"run {found} is undone", run_id=found)
+            return view.end(resumption.undo(approver), lambda: resumption.records)
+
+
+def _entry_of(name: str) -> ClusterEntry:
+    return require_cluster(name, clusters_folder())

@@ -1,0 +1,118 @@
+"""Standard output for results, standard error for everything else; neither may break a run when it is gone."""
+
+import codecs
+import os
+import shutil
+import sys
+from collections.abc import Sequence
+from typing import TextIO
+
+from sretool.errors import StateError
+
+_ASCII = str.maketrans({"«": '"', "»": '"', "…": "...", "·": "-", "≤": "<=", "≥": ">=", "→": "->"})
+_LOST: list[str] = []
+
+
+def prepare() -> None:
+    """Make both streams able to take any text: what a locale cannot show is written in ASCII."""
+    _fill_closed()
+    codecs.register_error("sretool", _in_ascii)
+    for stream in (sys.stdout, sys.stderr):
+        reconfigure = getattr(stream, "reconfigure", None)
+        if reconfigure is not None:
+            reconfigure(errors="sretool", line_buffering=True)
+
+
+def _fill_closed() -> None:
+    """Give a closed standard stream's number to /dev/null: or a journal would get it, and what a library
+    prints to standard error would end in the journal."""
+    for number in (0, 1, 2):
+        try:
+            os.fstat(number)
+        except OSError:
+            os.open(os.devnull, os.O_RDWR)  # takes the lowest free number: this one
+
+
+def say(lines: Sequence[str]) -> None:
+    """Write results to standard output."""
+    _write(sys.stdout, lines)
+
+
+def tell(lines: Sequence[str]) -> None:
+    """Write progress, refusals and hints to standard error."""
+    _write(sys.stderr, lines)
+
+
+def flush() -> None:
+    """Write out what is buffered; StateError when results were lost (a full disk, not a closed pipe)."""
+    _write(sys.stdout, [])
+    if _LOST:
+        raise StateError(
+            f"standard output could not be written: {_LOST[0]}", then="`sretool report` has the run"
+        )
+
+
+def columns() -> int:
+    """Return how wide lines may be: 80, or the terminal's width where that is less."""
+    if not _is_terminal(sys.stdout) and not _is_terminal(sys.stderr):
+        return 80
+    return max(40, min(80, shutil.get_terminal_size().columns))
+
+
+def shows_state() -> bool:
+    """Tell whether standard error is a terminal on which a line can be rewritten."""
+    return _is_terminal(sys.stderr) and os.environ.get("TERM", "dumb") != "dumb"
+
+
+def state_stream() -> TextIO:
+    """Return the stream on which a line can be rewritten."""
+    return sys.stderr
+
+
+def shows_results() -> bool:
+    """Tell whether standard output is a terminal: a person sees there what is said."""
+    return _is_terminal(sys.stdout)
+
+
+def _write(stream: TextIO | None, lines: Sequence[str]) -> None:
+    if stream is None or stream.closed:
+        return
+    from sretool.report.format import printable
+
+    clean = [printable(line) for line in lines]
+    text = "".join(f"{line}\n" for line in clean)
+    if (
+        clean
+        and _is_terminal(stream)
+        and not os.environ.get("NO_COLOR")
+        and os.environ.get("TERM", "dumb") != "dumb"
+    ):
+        from sretool.report.terminal import colour
+
+        text = colour(clean, stream)
+    try:
+        stream.write(text)
+        stream.flush()
+    except BrokenPipeError:  # `| head` has seen enough: the run goes on, and so does its exit code
+        _silence(stream)
+    except OSError as error:
+        _LOST.append(error.strerror or str(error))
+        _silence(stream)
+
+
+def _silence(stream: TextIO) -> None:
+    """Send what is still written to `stream` nowhere, so that nothing complains when Python ends."""
+    nowhere = os.open(os.devnull, os.O_WRONLY)
+    os.dup2(nowhere, stream.fileno())
+    os.close(nowhere)
+
+
+def _is_terminal(stream: TextIO | None) -> bool:
+    return stream is not None and not stream.closed and stream.isatty()
+
+
+def _in_ascii(error: UnicodeError) -> tuple[str | bytes, int]:
+    if not isinstance(error, UnicodeEncodeError):
+        raise error
+    text = error.object[error.start : error.end].translate(_ASCII)
+    return text.encode("ascii", "backslashreplace").decode("ascii"), error.end

@@ -1,0 +1,146 @@
+"""One run's report as text: a hand-over in ten lines first, then everything."""
+
+from collections.abc import Iterable, Sequence
+
+from sretool.engine.ending import MEANING
+from sretool.engine.runs import RunSummary
+from sretool.model import Finding, Severity
+from sretool.report.fold import MadeChange, RunReport, writes_of
+from sretool.report.format import (
+    PAGE_COLUMNS,
+    show_count,
+    show_named_value,
+    show_seconds,
+    show_time,
+    table,
+    wrapped,
+)
+from sretool.report.plan_text import (
+    SNAPSHOT_WARNING,
+    render_commands,
+    render_findings,
+    render_held,
+    render_next,
+    render_skipped,
+    severity_word,
+)
+
+
+def render_report(report: RunReport, *, journal: str, columns: int = PAGE_COLUMNS) -> list[str]:
+    """Return the whole report. `journal` is the path of the record that it was made from."""
+    lines = render_handover(report, journal=journal, columns=columns)
+    lines += ["", *render_findings(report.found, columns=columns, verbose=True)]
+    lines += ["", *_changes(report, columns)]
+    if report.found_after is not None:
+        lines += ["", *render_findings(report.found_after, columns=columns, title="FOUND AFTERWARDS")]
+    if report.held:
+        lines += ["", *render_held(report.held, columns=columns)]
+    if report.skipped:
+        lines += ["", *render_skipped(report.skipped, columns=columns)]
+    lines += ["", "TIMELINE (seconds since the begin)"]
+    for moment in report.timeline:
+        lines += wrapped(moment.text, first=f"  {moment.seconds:>8.1f}  ", columns=columns)
+    if report.ending is not None and report.ending.commands:
+        lines += ["", "TO GO ON BY HAND, looking before each", *render_commands(report.ending.commands)]
+    return lines
+
+
+def render_handover(report: RunReport, *, journal: str, columns: int = PAGE_COLUMNS) -> list[str]:
+    """Return what a colleague needs who takes over now, one fact a line."""
+    lines: list[str] = []
+    for word, text in _handover(report, journal):
+        lines += wrapped(text, first=f"{word:<10}", columns=columns)
+    if report.ending is not None and not report.ending.then.startswith("sretool report"):
+        lines += render_next(report.ending.then, columns=columns)
+    return lines
+
+
+def _handover(report: RunReport, journal: str) -> Iterable[tuple[str, str]]:
+    seconds = (report.last - report.began).total_seconds()
+    yield "run", f"{report.run}: {report.runbook} on {report.cluster}"
+    yield "when", f"{show_time(report.began)}, {show_seconds(seconds)}, by {report.user}@{report.host}"
+    members = show_count(len(report.identity.etcd_member_ids), "member")
+    yield "cluster", f"etcd {report.identity.etcd_cluster_id or 'not seen'}, {members}"
+    yield "found", _worst(report.found)
+    yield "approved", "; ".join(f"{one.how} (lock: {one.lock})" for one in report.approvals) or "nothing"
+    if report.accepted:
+        yield "accepted", f"these guards were overridden: {', '.join(report.accepted)}"
+    writes = writes_of(report)
+    done = sum(change.result == "done" for change in writes)
+    yield "did", _did(report) if writes or report.changes else "nothing: the cluster was not changed"
+    if done < len(writes):
+        yield "not done", "; ".join(f"{c.verb} {c.label}: {c.result}" for c in writes if c.result != "done")
+    if report.found_after is not None:
+        yield "now", _worst(report.found_after)
+    yield "ended", _ended(report)
+    yield "record", journal
+
+
+def _worst(findings: Sequence[Finding]) -> str:
+    telling = [one for one in findings if one.blind or one.severity >= Severity.WARNING]
+    if not telling:
+        return "nothing wrong"
+    more = f"; and {len(telling) - 2} more" if len(telling) > 2 else ""
+    return "; ".join(f"{severity_word(one)} {one.sentence}" for one in telling[:2]) + more
+
+
+def _did(report: RunReport) -> str:
+    done = [f"{change.verb} {change.label}" for change in report.done]
+    return f"{len(done)} of {show_count(len(report.changes), 'change')}: {', '.join(done) or 'none'}"
+
+
+def _ended(report: RunReport) -> str:
+    if report.ending is None:
+        return f"it did not end: it is at work (pid {report.pid}), or was killed; sretool resume {report.run}"
+    meaning = MEANING[report.ending.exit_code]
+    return f"exit {report.ending.exit_code} ({meaning}): {report.ending.sentence}"
+
+
+def _changes(report: RunReport, columns: int) -> list[str]:
+    if not report.changes and not report.planned:
+        return ["CHANGES  none was due"]
+    if not report.changes:
+        lines = [f"CHANGES  none was made; {show_count(len(report.planned), 'was', 'were')} due"]
+        for due in report.planned:
+            lines += wrapped(f"{due.verb} {due.label} ({due.risk})", first="  - ", columns=columns)
+        return lines
+    lines = ["CHANGES"]
+    for number, change in enumerate(report.changes, start=1):
+        lines += _change(number, change, columns)
+    for one in report.dropped:
+        lines += wrapped(f"dropped {one.what}: {one.reason}", first="   - ", columns=columns)
+    if report.saved_secrets:
+        lines += wrapped(SNAPSHOT_WARNING, first="  note: ", columns=columns)
+    return lines
+
+
+def _change(number: int, change: MadeChange, columns: int) -> list[str]:
+    took = f" in {show_seconds(change.seconds)}" if change.seconds is not None else ""
+    first = f"  {number:>2} "
+    inner = " " * len(first)
+    what = f"{change.verb} {change.label}: {change.result}{took} ({change.risk})"
+    lines = wrapped(what, first=first, columns=columns)
+    if change.evidence:
+        lines += wrapped(change.evidence, first=inner, columns=columns)
+    measured = {name: value for name, value in change.measured.items() if str(value) not in change.evidence}
+    if measured:
+        shown = ", ".join(show_named_value(name, value) for name, value in measured.items())
+        lines += wrapped(f"measured: {shown}", first=inner, columns=columns)
+    return lines
+
+
+def render_runs(runs: Sequence[RunSummary], *, columns: int = PAGE_COLUMNS) -> list[str]:
+    """Return the list of runs, newest first."""
+    if not runs:
+        return ["no run yet"]
+    rows = [
+        (
+            run.id,
+            run.runbook,
+            run.cluster,
+            "-" if run.exit_code is None else str(run.exit_code),
+            run.problem or run.sentence,
+        )
+        for run in runs
+    ]
+    return table(("RUN", "RUNBOOK", "CLUSTER", "EXIT", "ENDED"), rows, columns=columns)

@@ -1,0 +1,135 @@
+"""The step etcd.move-leader: take leadership off a member whose disk is slow."""
+
+from collections.abc import Sequence
+from typing import Annotated
+
+import msgspec
+
+from sretool.cluster import ClusterReader, ClusterWriter
+from sretool.cluster.latency import measure_latency
+from sretool.cluster.state import read_etcd_state
+from sretool.knowledge import leadership
+from sretool.knowledge.quorum import count_votes, find_leader
+from sretool.knowledge.thresholds import FSYNC_SLOW_SECONDS
+from sretool.knowledge.verdicts import judge_each
+from sretool.model import Change, EtcdState, Held, Known, MemberId, Outcome, Proposal, Risk, Unknown
+from sretool.model.latency import MemberLatency
+from sretool.step import Duration, Step
+
+TIMES_FASTER = 5.0
+"""An election has its price: the new leader's disk must be clearly better, not just better."""
+_BOUND = "a voter whose WAL fsync p99 is at most a fifth of the leader's"
+
+
+class EtcdMoveLeaderParams(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """How long the disks are watched."""
+
+    window: Annotated[
+        Duration,
+        msgspec.Meta(description="how long fsyncs are counted; one window of this length is measured a look"),
+    ] = Duration.parse("10s")
+
+
+class EtcdMoveLeaderFacts(msgspec.Struct, frozen=True, kw_only=True):
+    """Who leads, how slow its disk is, and who could lead instead. `leader` is empty when none answers."""
+
+    leader: str
+    leader_disk_slow: Known[bool]
+    endpoint: str
+    state: EtcdState
+    latency: tuple[MemberLatency, ...]
+
+
+class EtcdMoveLeader(Step[EtcdMoveLeaderParams, EtcdMoveLeaderFacts]):
+    """Move leadership from a leader with a slow disk to a voter with a clearly faster one.
+
+    Reads Status and metrics of every member over `window`, and the member list. Every commit waits for the
+    leader's WAL fsync (a slow follower is outvoted), so moving leadership cures what a slow leader causes; the
+    disk itself stays slow.
+
+    Due while the leader's disk is slow. The target is a healthy voter without slow disk or network whose WAL
+    fsync p99 is at most a fifth of the leader's; among several the one with the lowest raft lag. Held when no
+    voter is that much faster, or when its p99 is unknown for want of fsyncs.
+
+    Leadership is moved once a run. Across runs the factor of five keeps it from coming back: the disks'
+    speeds would have to change places by a factor of 25. etcd tells nobody how long a leader has led, so
+    no minutes are counted.
+
+    The old leader is asked, and waits for the target up to one election timeout; who leads is then read from
+    what a quorum of voters names. Cost: an election; and leases start anew with the new leader, so Kubernetes
+    events live up to one TTL longer. Refused without a quorum, or while the target lags.
+
+    Sources: etcd Maintenance.MoveLeader, kubernetes#65497.
+    """
+
+    uses = "etcd.move-leader"
+    risk = Risk.DISRUPTIVE
+
+    def look(self, read: ClusterReader, params: EtcdMoveLeaderParams) -> EtcdMoveLeaderFacts:
+        state = read.etcd.remember("state", lambda: read_etcd_state(read))
+        latency = judge_each(measure_latency(read, params.window))
+        leader = find_leader(state)
+        slow: Known[bool] = Unknown("no leader answers")
+        if leader:
+            slow = next(one.disk_slow for one in latency if one.name == leader.name)
+        return EtcdMoveLeaderFacts(
+            leader=leader.name if leader else "",
+            leader_disk_slow=slow,
+            endpoint=read.etcd.member(leader.name).client if leader else "",
+            state=state,
+            latency=latency,
+        )
+
+    def plan(
+        self, params: EtcdMoveLeaderParams, facts: EtcdMoveLeaderFacts, earlier: Sequence[Change]
+    ) -> Proposal:
+        if any(change.made and change.verb == leadership.MOVE_VERB for change in earlier):
+            return Proposal()
+        votes = count_votes(facts.state)
+        if isinstance(votes, Unknown):
+            return _held(f"who votes is unknown: {votes.reason}")
+        if isinstance(facts.leader_disk_slow, Unknown):
+            return _held(f"whether the leader's disk is slow is unknown: {facts.leader_disk_slow.reason}")
+        if not facts.leader_disk_slow:
+            return Proposal()
+        leader = next(member for member in facts.state.members if member.name == facts.leader)
+        if isinstance(leader.status, Unknown):
+            return _held(f"{leader.name} does not answer")
+        fsync = _at_least(facts)
+        candidates = leadership.find_candidates(facts.state, votes, undefragmented=(), latency=facts.latency)
+        target = leadership.choose_target(candidates, fsync_at_most=fsync / TIMES_FASTER)
+        if isinstance(target, Unknown):
+            commands = (f"etcdctl --endpoints={facts.endpoint} move-leader ID-OF-A-VOTER",)
+            return _held(
+                f"{leader.name} leads with a slow disk, and {target.reason}", refused=True, commands=commands
+            )
+        move = leadership.move_change(
+            self.uses,
+            leader=(leader.name, facts.endpoint, leader.status),
+            target=target,
+            voters=votes.voters,
+            to=_BOUND,
+            reason=f"the disk of {leader.name} is slow (fsync p99 at least {fsync * 1000:.0f} ms), that of "
+            f"{target.name} is at least {TIMES_FASTER:g} times faster ({_ms(target.fsync_p99)})",
+        )
+        return Proposal(waves=((move,),))
+
+    def apply(self, write: ClusterWriter, change: Change) -> None:
+        write.etcd.move_leader(MemberId.parse(change.selection["target"]), leader=change.selection["leader"])
+
+    def observe(self, read: ClusterReader, change: Change) -> Outcome:
+        return leadership.judge_move(change, read.etcd.status_now())
+
+
+def _at_least(facts: EtcdMoveLeaderFacts) -> float:
+    """Return the leader's fsync p99, or the least that makes a disk slow: a slow one makes few samples."""
+    p99 = next(one.fsync_p99 for one in facts.latency if one.name == facts.leader)
+    return FSYNC_SLOW_SECONDS if isinstance(p99, Unknown) else p99
+
+
+def _held(why: str, *, refused: bool = False, commands: tuple[str, ...] = ()) -> Proposal:
+    return Proposal(held=(Held(what="move-leader", why=why, refused=refused, commands=commands),))
+
+
+def _ms(seconds: Known[float]) -> str:
+    return str(seconds) if isinstance(seconds, Unknown) else f"{seconds * 1000:.1f} ms"

@@ -1,0 +1,135 @@
+"""Dead and frozen members: named at once, never waited for one after the other, never «healthy»."""
+
+import json
+import time
+
+import pytest
+
+from sretool.lab import LabSpec
+from tests.support.etcd_cluster import running_lab
+from tests.support.sretool_cli import Sretool
+
+pytestmark = [pytest.mark.real, pytest.mark.faults, pytest.mark.xdist_group("silent")]
+
+WINDOW = 2.0
+START_UP = 1.5  # interpreter, imports and the steps' own short reads on a busy machine
+MOST_ADDED = 3.0
+
+
+@pytest.fixture(scope="module")
+def lab(tmp_path_factory):
+    base = tmp_path_factory.mktemp("si")
+    with running_lab(base, LabSpec(name="si")) as lab:
+        lab.base = base
+        yield lab
+
+
+@pytest.fixture
+def sretool(lab):
+    return Sretool(lab.base, lab.name)
+
+
+@pytest.fixture
+def fault(sretool, lab):
+    raised = []
+
+    def raise_it(kind, member):
+        done = sretool("lab", "fault", "--name", lab.name, kind, member)
+        assert done.returncode == 0, done.stderr
+        raised.append((kind, member))
+
+    yield raise_it
+    for kind, member in reversed(raised):
+        done = sretool("lab", "fault", "--name", lab.name, kind, member, "--undo")
+        assert done.returncode == 0, done.stderr
+    wait_until_whole(lab)
+
+
+def wait_until_whole(lab):
+    ends = time.monotonic() + 20
+    while time.monotonic() < ends:
+        done = lab.etcdctl("endpoint", "health", f"--endpoints={','.join(m.client_url for m in lab.members)}")
+        if done.returncode == 0:
+            return
+        time.sleep(0.2)
+    raise AssertionError("the lab did not come back")
+
+
+def look(sretool):
+    began = time.monotonic()
+    done = sretool("runbook", "etcd-latency", "--plan", "-p", f"window={WINDOW:g}s", "--output", "json")
+    return done, time.monotonic() - began, json.loads(done.stdout)
+
+
+def verdicts(report):
+    return {(one["verdict"], one["subject"]) for one in report["found"] if one["verdict"]}
+
+
+@pytest.mark.parametrize(("kind", "verdict"), [("kill", "member-dead"), ("freeze", "member-frozen")])
+@pytest.mark.parametrize("member", ["m1", "m2", "m3"])
+def test_one_silent_member_is_named_with_its_kind(sretool, fault, kind, verdict, member):
+    fault(kind, member)
+    time.sleep(1.5)  # an election, when it was the leader
+    done, seconds, report = look(sretool)
+    assert done.returncode in (8, 9), done.stdout + done.stderr
+    assert (verdict, member) in verdicts(report)
+    assert not any(one["intent"] for one in report["changes"])
+    assert seconds < WINDOW + START_UP + MOST_ADDED, f"{seconds:.1f} s"
+
+
+def test_one_dead_and_one_frozen_is_no_quorum_and_plans_nothing(sretool, fault):
+    fault("kill", "m1")
+    fault("freeze", "m2")
+    done, seconds, report = look(sretool)
+    assert done.returncode == 9, done.stdout + done.stderr
+    found = verdicts(report)
+    assert {"quorum-lost", "member-dead", "member-frozen"} <= {verdict for verdict, _ in found}
+    assert report["changes"] == []
+    assert seconds < WINDOW + START_UP + MOST_ADDED, f"{seconds:.1f} s"
+
+
+def test_two_dead_members_are_no_quorum(sretool, fault):
+    fault("kill", "m2")
+    fault("kill", "m3")
+    done, _, report = look(sretool)
+    assert done.returncode == 9, done.stdout + done.stderr
+    assert "quorum-lost" in {verdict for verdict, _ in verdicts(report)}
+
+
+def test_when_nobody_answers_it_cannot_tell(sretool, fault):
+    for member in ("m1", "m2", "m3"):
+        fault("freeze", member)
+    done = sretool("runbook", "etcd-latency", "--plan", "-p", "window=1s")
+    assert done.returncode == 8, done.stdout + done.stderr
+    assert "Traceback" not in done.stderr
+
+
+def test_a_silent_member_is_not_safe(sretool, fault):
+    assert sretool("safe", "etcd").returncode == 0
+    fault("freeze", "m3")
+    done = sretool("safe", "etcd")
+    assert done.returncode in (4, 9), done.stdout + done.stderr
+    assert "m3" in done.stdout
+
+
+def test_status_shows_every_row_and_the_reason(sretool, fault):
+    fault("kill", "m2")
+    fault("freeze", "m3")
+    began = time.monotonic()
+    done = sretool("cluster", "status")
+    assert done.returncode in (8, 9)
+    assert all(name in done.stdout for name in ("m1", "m2", "m3"))
+    assert "dead" in done.stdout
+    assert "frozen" in done.stdout
+    assert time.monotonic() - began < MOST_ADDED + 1
+
+
+def test_metrics_that_cannot_be_read_are_never_healthy(sretool, lab):
+    entry = lab.cluster_file.read_text()
+    port = lab.members[0].metrics_url
+    lab.cluster_file.write_text(entry.replace(port, port.replace(":2381", ":2399")))
+    try:
+        done = sretool("runbook", "etcd-latency", "--plan", "-p", "window=1s")
+    finally:
+        lab.cluster_file.write_text(entry)
+    assert done.returncode == 8, done.stdout + done.stderr

@@ -1,0 +1,84 @@
+"""`cluster status`, `cluster doctor` and `safe etcd` on members that are well, frozen and dead."""
+
+import json
+
+import pytest
+
+from sretool.lab import LabSpec, up
+from tests.support.etcd_cluster import hermetic_home, running_lab, tell
+from tests.support.sretool_cli import Sretool
+
+pytestmark = [pytest.mark.real, pytest.mark.faults, pytest.mark.xdist_group("cli")]
+
+
+@pytest.fixture(scope="module")
+def lab(tmp_path_factory):
+    base = tmp_path_factory.mktemp("tc")
+    with running_lab(base, LabSpec(name="prod")) as lab:
+        lab.base = base
+        yield lab
+
+
+@pytest.fixture
+def sretool(lab):
+    return Sretool(lab.base, lab.name)
+
+
+@pytest.fixture
+def broken(lab, sretool):
+    """Raise faults, and undo them afterwards."""
+    raised = []
+
+    def breaks(fault, member):
+        done = sretool("lab", "fault", "--name", "prod", fault, member)
+        assert done.returncode == 0, done.stderr
+        raised.append((fault, member))
+
+    yield breaks
+    for fault, member in raised:
+        sretool("lab", "fault", "--name", "prod", fault, member, "--undo")
+    up(LabSpec(name="prod"), home=hermetic_home(lab.base), progress=tell)
+
+
+def status(sretool):
+    done = sretool("cluster", "status", "--output", "json")
+    document = json.loads(done.stdout)
+    assert document["exit_code"] == done.returncode
+    return done.returncode, {row["name"]: row["state"] for row in document["members"]}
+
+
+def test_three_healthy_members(sretool):
+    assert status(sretool) == (0, {"m1": "ok", "m2": "ok", "m3": "ok"})
+    safe = sretool("safe", "etcd")
+    assert (safe.returncode, safe.stdout.count("\n")) == (0, 1), safe.stdout
+    assert "may be touched" in safe.stdout
+    doctor = sretool("cluster", "doctor")
+    assert doctor.returncode == 0, doctor.stdout
+    assert "FAILED" not in doctor.stdout
+
+
+def test_one_frozen_member(sretool, broken):
+    broken("freeze", "m2")
+    assert status(sretool) == (9, {"m1": "ok", "m2": "FROZEN", "m3": "ok"})
+    safe = sretool("safe", "etcd")
+    assert (safe.returncode, safe.stdout.count("\n")) == (4, 1), safe.stdout
+    assert "etcd: no: quorum" in safe.stdout
+    doctor = sretool("cluster", "doctor")
+    assert doctor.returncode == 8
+    assert "nothing behind it answers" in " ".join(doctor.stdout.split())
+
+
+def test_one_frozen_and_one_dead_member(sretool, broken):
+    broken("freeze", "m2")
+    broken("kill", "m3")
+    assert status(sretool) == (9, {"m1": "ok", "m2": "FROZEN", "m3": "DEAD"})
+    assert "no quorum: 1 of 3" in sretool("cluster", "status").stdout
+    assert sretool("safe", "etcd").returncode == 4
+
+
+def test_nobody_answers(sretool, broken):
+    for member in ("m1", "m2", "m3"):
+        broken("freeze", member)
+    code, states = status(sretool)
+    assert (code, set(states.values())) == (9, {"FROZEN"})
+    assert sretool("safe", "etcd").returncode == 8

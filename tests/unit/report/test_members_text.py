@@ -1,0 +1,89 @@
+"""Members at a glance: every row, the right words, the right code."""
+
+import pytest
+
+from sretool.model import EndpointStatus, Silence, Unknown
+from sretool.report.members_text import exit_code_of_glance, glance, render_members
+
+QUOTA = 64 << 20
+NAMES = ("m1", "m2", "m3")
+
+
+def status(name, **fields):
+    whole = {
+        "cluster_id": 1,
+        "member_id": int(name[1:]),
+        "revision": 10,
+        "raft_term": 2,
+        "version": "3.6.8",
+        "db_size_bytes": 20 << 20,
+        "db_size_in_use_bytes": 10 << 20,
+        "leader": 1,
+        "raft_index": 100,
+        "raft_applied_index": 100,
+    }
+    return EndpointStatus(**(whole | fields))
+
+
+def seen(*, quota=QUOTA, silent=None, **by_name):
+    silent = silent or {}
+    statuses = {
+        name: Unknown("no answer in 1.2 s") if name in silent else by_name.get(name, status(name))
+        for name in NAMES
+    }
+    silences = {name: (kind, "asked its port") for name, kind in silent.items()}
+    return glance(
+        {name: f"https://{name}:2379" for name in NAMES}, statuses, dict.fromkeys(NAMES, quota), silences
+    )
+
+
+def shown(rows):
+    return "\n".join(render_members("prod", rows))
+
+
+def test_all_is_well():
+    rows = seen()
+    assert exit_code_of_glance(rows) == 0
+    assert [row.role for row in rows] == ["leader", "follower", "follower"]
+
+
+@pytest.mark.parametrize(
+    ("rows", "words", "code"),
+    [
+        pytest.param(seen(silent={"m2": Silence.DEAD}), "m2: dead", 9, id="dead"),
+        pytest.param(seen(silent={"m2": Silence.FROZEN}), "m2: frozen", 9, id="frozen"),
+        pytest.param(seen(silent={"m2": Silence.DEFRAGMENTING}), "m2: defragmenting", 9, id="defragmenting"),
+        pytest.param(seen(silent={"m2": Silence.UNREACHABLE}), "m2: unreachable", 8, id="unreachable"),
+        pytest.param(seen(silent={"m2": Silence.TLS}), "m2: tls", 8, id="tls"),
+        pytest.param(
+            seen(silent={"m2": Silence.DEAD, "m3": Silence.FROZEN}), "no quorum: 1 of 3", 9, id="two down"
+        ),
+        pytest.param(
+            seen(silent=dict.fromkeys(NAMES, Silence.UNREACHABLE)),
+            "none of 3 members answers",
+            8,
+            id="nobody",
+        ),
+        pytest.param(seen(m3=status("m3", errors=("memberID:3 alarm:NOSPACE ",))), "NOSPACE", 9, id="alarm"),
+        pytest.param(seen(m3=status("m3", leader=0)), "knows no leader", 9, id="one without a leader"),
+        pytest.param(seen(m3=status("m3", raft_applied_index=0, leader=1)), "", 0, id="exactly at the limit"),
+        pytest.param(seen(m1=status("m1", raft_index=5000)), "entries behind", 9, id="lag"),
+        pytest.param(seen(m3=status("m3", db_size_bytes=60 << 20)), "94 % of the quota", 9, id="nearly full"),
+        pytest.param(seen(m3=status("m3", cluster_id=2)), "disagree", 9, id="two clusters"),
+        pytest.param(seen(m2=status("m2", raft_term=3)), "disagree", 9, id="two terms"),
+        pytest.param(seen(quota=Unknown("no metrics")), "its quota is unknown", 8, id="quota unread"),
+    ],
+)
+def test_what_is_wrong_is_said_and_decides_the_code(rows, words, code):
+    assert words in shown(rows)
+    assert code == exit_code_of_glance(rows)
+
+
+def test_every_member_has_a_row_however_many_are_silent():
+    table = shown(seen(silent=dict.fromkeys(NAMES, Silence.UNREACHABLE)))
+    assert all(f"\n{name}  " in table for name in NAMES)
+
+
+def test_a_page_of_80_columns_is_wide_enough():
+    rows = seen(silent={"m2": Silence.DEFRAGMENTING})
+    assert all(len(line) <= 80 for line in render_members("prod", rows))
