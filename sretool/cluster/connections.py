@@ -3,13 +3,17 @@
 import datetime
 import threading
 from concurrent.futures import ThreadPoolExecutor
+from typing import TYPE_CHECKING
 
 from sretool.clients.etcd import Connection, Endpoint, EtcdReads, EtcdWrites, TlsFiles, connect
-from sretool.clients.etcd.certificates import CertificateDays, days_until_expiry
-from sretool.clients.etcd.silence import find_silence
-from sretool.clients.metrics import read_metrics
 from sretool.cluster.inventory import EtcdAccess
 from sretool.model import MetricsPage, Silence
+
+if TYPE_CHECKING:
+    from sretool.clients.etcd.certificates import CertificateDays
+
+# What asks a member otherwise than by gRPC is imported with its first use: `cluster status` on a healthy
+# cluster needs none of it.
 
 
 class EtcdConnections:
@@ -30,14 +34,20 @@ class EtcdConnections:
         return EtcdWrites(self._connection(name))
 
     def scrape(self, name: str, *, timeout_seconds: float) -> MetricsPage:
+        from sretool.clients.metrics import read_metrics
+
         return read_metrics(self._metrics_url(name), self._tls, timeout_seconds=timeout_seconds)
 
     def find_silence(self, name: str, timeout_seconds: float) -> tuple[Silence, str]:
+        from sretool.clients.etcd.silence import find_silence
+
         return find_silence(self._endpoint(name), self._tls, self._metrics_url(name), timeout_seconds)
 
     def certificate_days(
         self, name: str, *, now: datetime.datetime, timeout_seconds: float
-    ) -> CertificateDays:
+    ) -> "CertificateDays":
+        from sretool.clients.etcd.certificates import days_until_expiry
+
         return days_until_expiry(
             self._endpoint(name), self._tls or TlsFiles(ca=""), now=now, timeout_seconds=timeout_seconds
         )

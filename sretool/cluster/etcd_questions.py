@@ -17,7 +17,7 @@ _KUBERNETES_PREFIX = b"/registry/"
 
 def read_member_list(etcd: "EtcdReader") -> Known[MemberList]:
     """Return the member list: linearizable, or without a quorum from one member, which makes it stale."""
-    if any(status.leader for status in _statuses(etcd)):
+    if has_quorum(etcd):
         current = etcd.ask_any(
             lambda reads, seconds: reads.member_list(linearizable=True, timeout_seconds=seconds)
         )
@@ -38,12 +38,19 @@ def read_alarms(etcd: "EtcdReader") -> Known[tuple[Alarm, ...]]:
     versions = [parse_version(status.version) for status in statuses]
     if any(version is None or version < ALARM_LIST_SAFE for version in versions):
         return tuple(sorted(seen))
-    listed: Known[tuple[Alarm, ...]] = Unknown("etcd has no leader")
-    if any(status.leader for status in statuses):
+    listed: Known[tuple[Alarm, ...]] = Unknown("etcd has no leader, or no quorum")
+    if has_quorum(etcd):
         listed = etcd.ask_any(lambda reads, seconds: reads.alarms(timeout_seconds=seconds))
     if not isinstance(listed, Unknown):
         return tuple(sorted(seen | set(listed)))
     return tuple(sorted(seen)) if seen else Unknown(f"the alarms could not be listed: {listed.reason}")
+
+
+def has_quorum(etcd: "EtcdReader") -> bool:
+    """Tell whether a majority of the members answers and one of them names a leader. A leader that lost its
+    majority goes on naming itself for an election timeout."""
+    statuses = _statuses(etcd)
+    return len(statuses) > len(etcd.members) // 2 and any(status.leader for status in statuses)
 
 
 def alarms_of_errors(errors: Iterable[str]) -> Iterator[Alarm]:

@@ -54,18 +54,17 @@ def quota_of(status: Known[EndpointStatus], page: Known[MetricsPage]) -> Known[i
 def _compaction_inflight(
     read: ClusterReader, etcd: EtcdReader, first: Mapping[str, Known[MetricsPage]]
 ) -> Known[bool]:
-    read.wait(_COMPACTION_LOOK_SECONDS)
-    second = etcd.scrape()
-    unread = [name for name in etcd.names if isinstance(_value(second[name], _BATCHES), Unknown)]
-    moved = [
-        name
-        for name in etcd.names
-        if not isinstance(before := _value(first[name], _BATCHES), Unknown)
-        and not isinstance(after := _value(second[name], _BATCHES), Unknown)
-        and after != before
-    ]
-    if moved:
+    # Whose metrics were silent a moment ago would only be waited for again.
+    readable = [name for name in etcd.names if not isinstance(_value(first[name], _BATCHES), Unknown)]
+    if readable:
+        read.wait(_COMPACTION_LOOK_SECONDS)
+    second = etcd.scrape(readable) if readable else {}
+    later = {name: _value(second[name], _BATCHES) for name in readable}
+    if any(
+        not isinstance(now, Unknown) and now != _value(first[name], _BATCHES) for name, now in later.items()
+    ):
         return True
+    unread = [name for name in etcd.names if isinstance(later.get(name, Unknown("")), Unknown)]
     return Unknown(f"the metrics of {', '.join(unread)} cannot be read") if unread else False
 
 

@@ -57,7 +57,10 @@ def code_of_look(findings: Sequence[Finding], held: Sequence[Held], *, due: bool
     codes = []
     if any(one.refused for one in held):
         codes.append(4)
-    if any(finding.blind for finding in findings) or any(not one.refused for one in held):
+        held = [one for one in held if not one.refused]
+    # A critical cause (a lost quorum) explains why facts are missing: then «unhealthy» is the answer.
+    explained = any(is_cause(finding) and finding.severity is Severity.CRITICAL for finding in findings)
+    if any(finding.blind for finding in findings) or (held and not explained):
         codes.append(8)
     if due:
         codes.append(3)

@@ -13,7 +13,7 @@ class RaisedAlarms(msgspec.Struct, frozen=True, kw_only=True):
     alarms: Known[tuple[Alarm, ...]]
     names: tuple[tuple[int, str], ...]
     names_are_complete: bool
-    has_leader: bool
+    has_quorum: bool
     answering: int
 
     def name_of(self, alarm: Alarm) -> str:
@@ -81,10 +81,10 @@ def _finding(raised: RaisedAlarms, kind: AlarmType) -> Finding | None:
 
 
 def _unread_finding(raised: RaisedAlarms, reason: str) -> Finding:
-    if raised.answering and not raised.has_leader:
+    if raised.answering and not raised.has_quorum:
         # The missing quorum is the answer, and etcd.endpoint-status gives it; each member's own view was read.
         return Finding(
             severity=Severity.NOTE,
-            sentence=f"{raised.answering} members show no alarm of their own; the list of alarms needs a leader",
+            sentence=f"{raised.answering} members show no alarm of their own; the list of alarms needs a quorum",
         )
     return Finding(severity=Severity.WARNING, sentence=f"the alarms could not be read: {reason}", blind=True)

@@ -6,12 +6,14 @@ from collections.abc import Iterable, Mapping, Sequence
 import msgspec
 
 from sretool.knowledge.quorum import Votes, answering, lag_of
+from sretool.knowledge.thresholds import MEDIAN_SAMPLES
 from sretool.model import (
     Change,
     Cost,
     Effect,
     EndpointStatus,
     EtcdState,
+    Histogram,
     Known,
     MemberId,
     Outcome,
@@ -23,6 +25,7 @@ from sretool.model.latency import MemberLatency
 
 MOVE_VERB = "move-leader"
 MOVE_SECONDS = 1.0  # etcd waits for the target up to one election timeout
+FEW_SAMPLES = 5  # ours: fewer fsyncs in a window say nothing
 _NOTE = (
     "an election without a gap that clients notice; leases start anew with a new leader, so Kubernetes "
     "events live up to one TTL longer (kubernetes#65497)"
@@ -96,6 +99,32 @@ def choose_target(
         said = "; ".join(f"{name} {why}" for name, why in objections.items()) or "no other voter answers"
         return Unknown(f"no voter can take leadership: {said}")
     return min(suitable, key=lambda one: (_unmeasured(one), one.lag, one.name))
+
+
+def fsync_at_most(window: Known[Histogram], lifetime: Known[Histogram]) -> Known[float]:
+    """Return what a candidate's WAL fsync p99 is at most, in seconds: the window's where it has the samples.
+
+    A leader with a slow disk slows everybody's writes, so its followers make few samples just when leadership
+    must move. Then the slowest of the few counts, and the p99 since etcd started, whichever is larger.
+    """
+    if isinstance(window, Unknown):
+        return window
+    p99 = window.quantile(0.99)
+    if not isinstance(p99, Unknown):
+        return p99
+    slowest = window.quantile(1.0, minimum_samples=FEW_SAMPLES)
+    usual = lifetime if isinstance(lifetime, Unknown) else lifetime.quantile(0.99)
+    if isinstance(slowest, Unknown):
+        return slowest
+    return usual if isinstance(usual, Unknown) else max(slowest, usual)
+
+
+def fsync_at_least(window: Known[Histogram]) -> Known[float]:
+    """Return what a slow leader's WAL fsync p99 is at least: the p99, or the median of too few samples."""
+    if isinstance(window, Unknown):
+        return window
+    p99 = window.quantile(0.99)
+    return window.quantile(0.5, minimum_samples=MEDIAN_SAMPLES) if isinstance(p99, Unknown) else p99
 
 
 def move_change(

@@ -5,6 +5,7 @@ from collections.abc import Sequence
 import msgspec
 
 from sretool.cluster import ClusterReader
+from sretool.cluster.etcd_questions import has_quorum
 from sretool.knowledge.alarms import RaisedAlarms, alarm_findings
 from sretool.model import Alarm, Change, Known, Proposal, Risk, Unknown
 from sretool.step import Step
@@ -49,7 +50,7 @@ class EtcdAlarmList(Step[EtcdAlarmListParams, EtcdAlarmListFacts]):
                 alarms=alarms,
                 names=tuple(sorted(names.items())),
                 names_are_complete=not isinstance(members, Unknown),
-                has_leader=any(status.leader for status in statuses),
+                has_quorum=has_quorum(read.etcd),
                 answering=len(statuses),
             ),
         )

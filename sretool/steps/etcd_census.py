@@ -77,8 +77,7 @@ class EtcdCensus(Step[EtcdCensusParams, EtcdCensusFacts]):
         found = [
             Finding(
                 severity=Severity.NOTE,
-                sentence=f"{census.keys} keys{' so far' if census.unfinished else ''}, most of them "
-                f"{', '.join(f'{group.resource} ({group.keys})' for group in census.resources[:3]) or 'nowhere'}",
+                sentence=_sentence(census),
                 evidence=_rows(census),
             )
         ]
@@ -124,3 +123,9 @@ def _row(group: Group) -> Evidence:
         value=f"{group.keys} keys" + (f", {bytes_text(group.estimated_bytes)}" if estimated else ""),
         source="counted" + (", bytes estimated from samples" if estimated else ""),
     )
+
+
+def _sentence(census: Census) -> str:
+    largest = ", ".join(f"{group.resource} ({group.keys})" for group in census.resources[:3])
+    counted = f"{census.keys} keys{' so far' if census.unfinished else ''}"
+    return f"{counted}, most of them {largest}" if largest else counted

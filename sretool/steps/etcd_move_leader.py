@@ -12,12 +12,24 @@ from sretool.knowledge import leadership
 from sretool.knowledge.quorum import count_votes, find_leader
 from sretool.knowledge.thresholds import FSYNC_SLOW_SECONDS
 from sretool.knowledge.verdicts import judge_each
-from sretool.model import Change, EtcdState, Held, Known, MemberId, Outcome, Proposal, Risk, Unknown
-from sretool.model.latency import MemberLatency
+from sretool.model import (
+    Change,
+    EtcdState,
+    Held,
+    Known,
+    MemberId,
+    MemberState,
+    Outcome,
+    Proposal,
+    Risk,
+    Unknown,
+)
+from sretool.model.latency import MemberLatency, MemberSample
 from sretool.step import Duration, Step
 
 TIMES_FASTER = 5.0
 """An election has its price: the new leader's disk must be clearly better, not just better."""
+_FSYNC = "etcd_disk_wal_fsync_duration_seconds"
 _BOUND = "a voter whose WAL fsync p99 is at most a fifth of the leader's"
 
 
@@ -31,7 +43,10 @@ class EtcdMoveLeaderParams(msgspec.Struct, frozen=True, kw_only=True, forbid_unk
 
 
 class EtcdMoveLeaderFacts(msgspec.Struct, frozen=True, kw_only=True):
-    """Who leads, how slow its disk is, and who could lead instead. `leader` is empty when none answers."""
+    """Who leads, how slow its disk is, and who could lead instead. `leader` is empty when none answers.
+
+    In `latency` the leader's fsync p99 is what it is at least, everybody else's what it is at most.
+    """
 
     leader: str
     leader_disk_slow: Known[bool]
@@ -48,8 +63,9 @@ class EtcdMoveLeader(Step[EtcdMoveLeaderParams, EtcdMoveLeaderFacts]):
     disk itself stays slow.
 
     Due while the leader's disk is slow. The target is a healthy voter without slow disk or network whose WAL
-    fsync p99 is at most a fifth of the leader's; among several the one with the lowest raft lag. Held when no
-    voter is that much faster, or when its p99 is unknown for want of fsyncs.
+    fsync p99 is at most a fifth of the leader's; among several the one with the lowest raft lag. A slow leader
+    leaves its followers few fsyncs: with too few for a p99, the slowest in the window and the p99 since etcd
+    started both count. Held when no voter is that much faster, or nobody can tell.
 
     Leadership is moved once a run. Across runs the factor of five keeps it from coming back: the disks'
     speeds would have to change places by a factor of 25. etcd tells nobody how long a leader has led, so
@@ -67,13 +83,19 @@ class EtcdMoveLeader(Step[EtcdMoveLeaderParams, EtcdMoveLeaderFacts]):
 
     def look(self, read: ClusterReader, params: EtcdMoveLeaderParams) -> EtcdMoveLeaderFacts:
         state = read.etcd.remember("state", lambda: read_etcd_state(read))
-        latency = judge_each(measure_latency(read, params.window))
+        sample = measure_latency(read, params.window)
         leader = find_leader(state)
+        latency = tuple(
+            msgspec.structs.replace(
+                one, fsync_p99=_fsync(read, member, is_leader=member.name == _name(leader))
+            )
+            for one, member in zip(judge_each(sample), sample.members, strict=True)
+        )
         slow: Known[bool] = Unknown("no leader answers")
         if leader:
             slow = next(one.disk_slow for one in latency if one.name == leader.name)
         return EtcdMoveLeaderFacts(
-            leader=leader.name if leader else "",
+            leader=_name(leader),
             leader_disk_slow=slow,
             endpoint=read.etcd.member(leader.name).client if leader else "",
             state=state,
@@ -121,8 +143,21 @@ class EtcdMoveLeader(Step[EtcdMoveLeaderParams, EtcdMoveLeaderFacts]):
         return leadership.judge_move(change, read.etcd.status_now())
 
 
+def _fsync(read: ClusterReader, member: MemberSample, *, is_leader: bool) -> Known[float]:
+    window = member.window if isinstance(member.window, Unknown) else member.window.fsync
+    if is_leader:
+        return leadership.fsync_at_least(window)
+    page = read.etcd.metrics()[member.name]
+    lifetime = page if isinstance(page, Unknown) else page.histogram(_FSYNC)
+    return leadership.fsync_at_most(window, lifetime)
+
+
+def _name(leader: MemberState | None) -> str:
+    return leader.name if leader else ""
+
+
 def _at_least(facts: EtcdMoveLeaderFacts) -> float:
-    """Return the leader's fsync p99, or the least that makes a disk slow: a slow one makes few samples."""
+    """Return what the leader's fsync p99 is at least; with no sample, the least that makes a disk slow."""
     p99 = next(one.fsync_p99 for one in facts.latency if one.name == facts.leader)
     return FSYNC_SLOW_SECONDS if isinstance(p99, Unknown) else p99
 

@@ -10,7 +10,7 @@ NAMES = ((1, "m1"), (2, "m2"))
 
 
 def raised(*alarms, **changed):
-    usual = {"alarms": alarms, "names": NAMES, "names_are_complete": True, "has_leader": True, "answering": 3}
+    usual = {"alarms": alarms, "names": NAMES, "names_are_complete": True, "has_quorum": True, "answering": 3}
     return RaisedAlarms(**(usual | changed))
 
 
@@ -44,5 +44,5 @@ def test_alarms_that_could_not_be_read_are_no_good_news():
 
 
 def test_without_a_leader_the_missing_list_is_not_what_is_wrong():
-    (finding,) = alarm_findings(raised(alarms=Unknown("etcd has no leader"), has_leader=False, answering=1))
+    (finding,) = alarm_findings(raised(alarms=Unknown("etcd has no leader"), has_quorum=False, answering=1))
     assert (finding.blind, finding.severity) == (False, Severity.NOTE)

@@ -7,7 +7,7 @@ from sretool.cluster import Cluster
 from sretool.cluster.inventory import parse_cluster
 from sretool.cluster.state import read_etcd_state
 from sretool.errors import NoAnswerError
-from sretool.lab import LabSpec
+from sretool.lab import LabSpec, processes
 from sretool.lab.faults.catalogue import raise_fault, undo_fault
 from sretool.lab.faults.options import FaultOptions
 from sretool.model import Effect, Result
@@ -41,7 +41,18 @@ def opened(lab):
 
 
 def fragment(lab, size_mib):
+    """Leave free pages on every member, and wait until each of them says so: a compaction is over for the
+    member that was asked, and what is in use is told anew with the next write."""
     raise_fault(lab, "fragment", "m1", FaultOptions(size_bytes=size_mib * MIB))
+
+    def is_told():
+        assert lab.etcdctl("put", "/write", "now").returncode == 0
+        return all(
+            (one.db_size_bytes or 0) - (one.db_in_use_bytes or 0) > 0.9 * size_mib * MIB
+            for one in lab.status()
+        )
+
+    assert processes.wait_until(is_told, seconds=10.0)
 
 
 def put_live(lab, keys, size_kib=1000):

@@ -45,7 +45,7 @@ def test_leadership_leaves_a_slow_disk_once_and_a_good_one_keeps_it(lab):
         driver = StepDriver(cluster, EtcdMoveLeader(), PARAMS)
         old_leader = leader_of(driver)
         assert driver.plan().waves == ()
-        raise_fault(lab, "slow-disk", old_leader, FaultOptions(milliseconds=200))
+        raise_fault(lab, "slow-disk", old_leader, FaultOptions(milliseconds=300))
         try:
             ((change, outcome),) = driver.carry_out()
             again = StepDriver(cluster, EtcdMoveLeader(), PARAMS).plan()

@@ -37,6 +37,8 @@ def test_precedence(codes, expected):
         ([BLIND], [], True, 8),
         ([CAUSE], [UNKNOWN], False, 8),
         ([CAUSE], [REFUSED], True, 4),
+        ([CRITICAL], [UNKNOWN], False, 9),
+        ([CRITICAL, BLIND], [UNKNOWN], False, 8),
     ],
 )
 def test_what_a_look_alone_deserves(findings, held, due, expected):

@@ -2,9 +2,15 @@
 
 import pytest
 
-from sretool.knowledge.leadership import find_candidates, judge_move, move_change
+from sretool.knowledge.leadership import (
+    find_candidates,
+    fsync_at_least,
+    fsync_at_most,
+    judge_move,
+    move_change,
+)
 from sretool.knowledge.quorum import count_votes
-from sretool.model import Result, Unknown
+from sretool.model import Histogram, Result, Unknown
 from tests.support.etcd_states import state, status
 
 CLUSTER = state()
@@ -57,3 +63,37 @@ def test_a_learner_has_no_say():
         "n3": status(3, leader=2, is_learner=True),
     }
     assert judge_move(MOVE, statuses).result is Result.CANNOT_TELL
+
+
+def fsyncs(fast, slow):
+    """Return a histogram of `fast` samples under 1 ms and `slow` ones under 256 ms."""
+    return Histogram(
+        bounds=(0.001, 0.128, 0.256, float("inf")), counts=(fast, fast, fast + slow, fast + slow), sum=1.0
+    )
+
+
+@pytest.mark.parametrize(
+    ("window", "lifetime", "expected"),
+    [
+        (fsyncs(100, 0), Unknown("not needed"), 0.00099),
+        (fsyncs(10, 0), fsyncs(1000, 0), 0.001),
+        (fsyncs(10, 0), fsyncs(900, 100), 0.2432),  # it is fast just now, and usually is not
+        (fsyncs(9, 1), fsyncs(1000, 0), 0.256),
+        (fsyncs(4, 0), fsyncs(1000, 0), None),
+        (fsyncs(10, 0), fsyncs(10, 0), None),
+        (SILENT, fsyncs(1000, 0), None),
+        (fsyncs(10, 0), SILENT, None),
+    ],
+)
+def test_few_fast_fsyncs_count_only_with_a_fast_past(window, lifetime, expected):
+    found = fsync_at_most(window, lifetime)
+    assert isinstance(found, Unknown) if expected is None else found == pytest.approx(expected)
+
+
+@pytest.mark.parametrize(
+    ("window", "expected"),
+    [(fsyncs(0, 100), 0.25472), (fsyncs(0, 4), 0.192), (fsyncs(0, 2), None), (SILENT, None)],
+)
+def test_a_slow_leader_is_judged_by_its_median_when_samples_are_few(window, expected):
+    found = fsync_at_least(window)
+    assert isinstance(found, Unknown) if expected is None else found == pytest.approx(expected)
