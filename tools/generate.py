@@ -5,6 +5,8 @@ import sys
 from collections.abc import Mapping
 from pathlib import Path
 
+import reference
+
 from sretool.runbook.schema import runbook_schema
 from sretool.steps.catalogue import load_catalogue
 
@@ -18,7 +20,13 @@ def generated() -> Mapping[Path, str]:
         uses: step for uses, step in load_catalogue().items() if step.__module__.startswith("sretool.steps.")
     }
     schema = json.dumps(runbook_schema(own), indent=2, ensure_ascii=False)
-    return {ROOT / "schemas" / "runbook.json": f"{schema}\n"}
+    pages = ROOT / "docs" / "reference"
+    return {
+        ROOT / "schemas" / "runbook.json": f"{schema}\n",
+        pages / "exit-codes.md": reference.exit_codes(),
+        pages / "steps.md": reference.steps(own),
+        pages / "runbooks.md": reference.runbooks(own),
+    }
 
 
 def main() -> int:
