@@ -45,9 +45,7 @@ class SretoolError(Exception):
 
     exit_code = 1
 
-    def __init__(
-        self, message: str, *, touched: Touched = Touched.NOTHING, then: str = ""
-    ) -> None:
+    def __init__(self, message: str, *, touched: Touched = Touched.NOTHING, then: str = "") -> None:
         super().__init__(message)
         self.message = message
         self.touched = touched

@@ -67,7 +67,9 @@ def _misused(error: click.ClickException) -> int:
 def _told(error: SretoolError) -> int:
     if isinstance(error, DocumentError):
         streams.tell(error.problems)
-        _tell(f"{len(error.problems)} problems", touched=error.touched, then=error.then)
+        from sretool.report.format import show_count
+
+        _tell(show_count(len(error.problems), "problem"), touched=error.touched, then=error.then)
     else:
         _tell(error.message, touched=error.touched, then=error.then)
     return error.exit_code

@@ -12,6 +12,7 @@ from sretool.engine.opening import Terms, opened_run, reopened_run
 from sretool.engine.operate import Approver
 from sretool.engine.plan import load_plan, save_plan
 from sretool.engine.runs import require_run, runs_folder
+from sretool.errors import UsageError
 from sretool.runbook.library import find_runbook
 from sretool.runbook.loader import load_runbook
 from sretool.steps.catalogue import load_catalogue
@@ -29,11 +30,20 @@ class Asked:
     save: Path | None = None
 
     def approver(self) -> Approver | None:
-        """Return who answers the question, None when nothing is to be asked."""
-        if self.plan_only:
-            return None
+        """Return who answers the question, None when nothing is to be asked.
+
+        UsageError for options that contradict each other.
+        """
+        if self.plan_only and self.approve is not None:
+            raise UsageError(
+                "--plan and --save stop after the plan: there is nothing for --approve to approve",
+                then="leave one of them out; `sretool apply FILE --approve LEVEL` carries out a saved plan",
+            )
         on_screen = self.output == "text" and streams.shows_results()
-        return approval.choose_approver(level=self.approve, accepted=self.accepted, plan_on_screen=on_screen)
+        approver = approval.choose_approver(
+            level=self.approve, accepted=self.accepted, plan_on_screen=on_screen
+        )
+        return None if self.plan_only else approver
 
     def terms(self, view: RunView, clock: SystemClock, *, unattended: bool) -> Terms:
         """Return the terms under which the engine runs."""

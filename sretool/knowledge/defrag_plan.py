@@ -134,15 +134,21 @@ def _leadership(
     target = leadership.choose_target(candidates)
     if isinstance(target, Unknown):
         return Held(what=what, why=f"it leads, and {target.reason}", refused=True, commands=by_hand)
+    move = leadership.move_change(
+        uses,
+        leader=(leader.name, endpoint, leader.status),
+        target=target,
+        voters=votes.voters,
+        to=MOVE_BOUND,
+        reason=f"{leader.name} is to be defragmented and may not lead meanwhile; {target.name} needs no "
+        "further defragmentation",
+    )
+    # The move serves the stall that follows: where that is refused, leadership has no reason to move.
     return (
-        leadership.move_change(
-            uses,
-            leader=(leader.name, endpoint, leader.status),
-            target=target,
-            voters=votes.voters,
-            to=MOVE_BOUND,
-            reason=f"{leader.name} is to be defragmented and may not lead meanwhile; {target.name} needs no "
-            "further defragmentation",
+        msgspec.structs.replace(
+            move,
+            effects=(Effect.MOVES_LEADERSHIP, Effect.STALLS_MEMBER),
+            selection={**move.selection, "stalls": leader.member.state.peer_url},
         ),
     )
 

@@ -55,8 +55,7 @@ def wait(rule: str, reason: str) -> GuardAnswer:
 
 def refuse(rule: str, reason: str, accept: str = "") -> GuardAnswer:
     """The rule forbids the change; a person may override it when `accept` names a word."""
-    hint = f" (--accept {accept} at a terminal overrides this)" if accept else ""
-    return GuardAnswer(verdict="refuse", rule=rule, reason=reason + hint, accept=accept)
+    return GuardAnswer(verdict="refuse", rule=rule, reason=reason, accept=accept)
 
 
 def unread(rule: str, reason: str, *, was_read: bool, accept: str = "") -> GuardAnswer:

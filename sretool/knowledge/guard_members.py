@@ -82,13 +82,15 @@ def raft_lag(context: GuardContext) -> GuardAnswer:
 def disk_free(context: GuardContext) -> GuardAnswer:
     """The member's file system has room for a copy: 1.2 times what is in use, and at least the file's size.
 
+    The member is the change's object, or the one that it names as «stalls» because it prepares that.
     Too little is always refused. Unknown is refused unless a person accepts it, and always on versions that
     end when the disk is full (etcd#18810).
     """
     rule = "disk-free"
-    member = next((m for m in context.state.members if m.peer_url == context.change.object), None)
+    peer_url = str(context.change.selection.get("stalls", context.change.object))
+    member = next((m for m in context.state.members if m.peer_url == peer_url), None)
     if member is None or isinstance(member.status, Unknown):
-        name = member.name if member else context.change.object
+        name = member.name if member else peer_url
         return unread(
             rule, f"the sizes of {name} are unknown: it does not answer", was_read=_answered(context, member)
         )

@@ -3,7 +3,8 @@
 import pytest
 
 from sretool.knowledge.defrag_view import DefragMember, DefragView
-from sretool.model import Alarm, AlarmType, Effect, Severity, Silence, Unknown
+from sretool.knowledge.guards import judge
+from sretool.model import Alarm, AlarmType, DiskSpace, Effect, Severity, Silence, Unknown
 from sretool.model.latency import MemberLatency
 from sretool.step import Duration
 from sretool.steps.etcd_defrag import EtcdDefrag, EtcdDefragFacts, EtcdDefragParams
@@ -11,6 +12,7 @@ from tests.support.etcd_states import (
     MIB,
     NO_METRICS,
     change,
+    context,
     listed,
     member,
     replaced,
@@ -225,6 +227,17 @@ def test_the_move_is_approved_by_rule_and_made_to_who_fits_then():
     assert dict(move.bounds) == {"to": "a voter that needs no further defragmentation"}
     assert (move.object, move.selection["target"], move.before["leader"]) == ("leadership", "2", "1")
     assert "kubernetes#65497" in move.cost.note
+
+
+def test_leadership_does_not_move_for_a_defragmentation_that_the_guards_refuse():
+    no_room = member(1, disk=DiskSpace(free_bytes=1, total_bytes=2, source="statvfs"))
+    for cluster in (state(no_room, member(2), member(3)), state(member(1), member(2), silent(3))):
+        move, stall = proposal(cluster).changes[-2:]
+        refused = [judge(context(cluster, change=one))[0] for one in (move, stall)]
+        assert {one.verdict for one in refused} == {"refuse"}
+        assert refused[0].rule == refused[1].rule
+        healthy = [judge(context(change=one))[0].verdict for one in (move, stall)]
+        assert healthy == ["pass", "pass"]
 
 
 # What is held back. --------------------------------------------------------------------------------------

@@ -3,6 +3,7 @@
 import json
 import subprocess
 import sys
+from pathlib import Path
 
 import pytest
 
@@ -151,3 +152,16 @@ def test_no_private_key_is_in_anything_a_run_leaves(lab, sretool, fragmented, bo
     files = [path.read_bytes() for path in (tmp_path / "state").rglob("*") if path.is_file()]
     assert files
     assert not any(b"PRIVATE KEY" in content for content in [told, *files])
+
+
+def test_ctrl_c_while_looking_ends_cleanly_and_leaves_a_record(sretool, book):
+    slow = book.replace("small-defrag", "slow-look")
+    text = Path(book).read_text().replace("small-defrag", "slow-look")
+    Path(slow).write_text(text + "  - {id: latency, uses: etcd.latency, with: {window: 30s}}\n")
+    with person(sretool, "runbook", slow) as asked:
+        asked.wait_for("latency: looking")
+        asked.type("\x03")
+        assert asked.end() == 130, asked.seen
+    assert "nothing was changed" in asked.seen
+    assert "Traceback" not in asked.seen
+    assert sretool.journal()[-1]["body"]["exit_code"] == 130

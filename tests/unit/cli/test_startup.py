@@ -111,6 +111,12 @@ def test_the_version_is_the_packages(sretool):
             ["runbook", "x", "-p", "floor"], "'floor' is not KEY=VALUE", id="a parameter without value"
         ),
         pytest.param(["runbook", "x", "-p", "a=1", "-p", "a=2"], "a is given twice", id="a parameter twice"),
+        pytest.param(
+            ["runbook", "x", "--plan", "--approve", "disruptive"], "nothing for --approve", id="plan"
+        ),
+        pytest.param(
+            ["runbook", "x", "--plan", "--accept", "margin"], "only a person", id="accept unattended"
+        ),
         pytest.param(["runbook", "etcd-latensy"], "etcd-latency", id="a typo in the runbook"),
         pytest.param(["runbook", "etcd-latency"], "which cluster?", id="no cluster is known"),
         pytest.param(
