@@ -62,7 +62,7 @@ $(VENV)/.demo: pyproject.toml | $(VENV)/bin/python
 
 $(VENV)/.test: pyproject.toml | $(VENV)/bin/python
 	@echo "installing sretool, its libraries and its test tools from PyPI (about a minute)" >&2
-	@$(BIN)/python -m pip install --quiet --disable-pip-version-check -e '.[test,lint$(GO_EXTRA)]'
+	@$(BIN)/python -m pip install --quiet --disable-pip-version-check -e '.[test,lint,etcd3$(GO_EXTRA)]'
 	@touch $@ $(VENV)/.demo
 
 # Fault injection needs tools that only root can install and use; without root those tests are skipped and named.

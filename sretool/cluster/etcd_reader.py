@@ -87,22 +87,13 @@ class EtcdReader:
         return tuple(name for name, status in self.status().items() if not isinstance(status, Unknown))
 
     def metrics(self) -> Mapping[str, Known[MetricsPage]]:
-        """Return each member's metrics page as scraped once in this look."""
-        return self.remember("metrics", self.scrape)
+        """Return each member's metrics page as scraped once in this look, without asking again those whose
+        metrics listener was just found as silent as they are."""
+        return self.remember("metrics", self._scrape_who_may_answer)
 
     def scrape(self, names: Iterable[str] = ()) -> Mapping[str, Known[MetricsPage]]:
         """Scrape the metrics of `names` (all members when empty) now; nothing is remembered."""
         return self._fan_out(tuple(names) or self.names, self._scrape_one)
-
-    def probe(
-        self, *, linearizable: bool, names: Iterable[str] = (), timeout_seconds: float = FIRST_PASS_SECONDS
-    ) -> Mapping[str, Known[float]]:
-        """Time one read of one key through each member, in seconds. A linearizable one needs a quorum."""
-
-        def ask(name: str) -> float:
-            return self.time_read(name, linearizable=linearizable, timeout_seconds=timeout_seconds)
-
-        return self._fan_out(tuple(names) or self.names, ask)
 
     def time_read(self, name: str, *, linearizable: bool, timeout_seconds: float) -> float:
         """Return the seconds that one read of one key through `name` took; RemoteError when it failed."""
@@ -259,6 +250,20 @@ class EtcdReader:
             name: (Silence.UNREACHABLE, answer.reason) if isinstance(answer, Unknown) else answer
             for name, answer in found.items()
         }
+
+    def _scrape_who_may_answer(self) -> dict[str, Known[MetricsPage]]:
+        silences = self.silences()
+        gone = {
+            name: Unknown(f"{name} is {silence}: {reason}")
+            for name, (silence, reason) in silences.items()
+            if silence in {Silence.DEAD, Silence.FROZEN, Silence.UNREACHABLE}
+        }
+        pages = (
+            self.scrape([name for name in self.names if name not in gone])
+            if len(gone) < len(self.names)
+            else {}
+        )
+        return {name: gone.get(name) or pages[name] for name in self.names}
 
     def _scrape_one(self, name: str) -> MetricsPage:
         return self._connections.scrape(name, timeout_seconds=self._deadline.cap(SCRAPE_SECONDS))

@@ -1,12 +1,13 @@
 """Carries out an approved plan: before every wave it looks and plans again, and does only what was approved."""
 
-from collections.abc import Sequence
+from collections.abc import Container, Sequence
 
 import msgspec
 
+from sretool.cluster import ClusterReader
 from sretool.engine import events
 from sretool.engine.context import Run
-from sretool.engine.executor import Executor
+from sretool.engine.executor import OBSERVE_EVERY_SECONDS, SETTLE_SECONDS, Executor
 from sretool.engine.fates import Fate
 from sretool.engine.guards import Guards
 from sretool.engine.plan import Plan, uncovered
@@ -45,9 +46,8 @@ class Carrier:
 
     def _next_wave(self, spec: StepSpec, approved: Sequence[Change]) -> bool:
         """Make the step's next wave; False when nothing of the step is due any more."""
-        self._run.interrupts.check()
-        proposal = self._fresh_proposal(spec)
-        self._require_nothing_new(proposal, approved)
+        read, proposal = self._settled_proposal(spec)
+        self._require_covered(proposal, approved)
         if not proposal.waves:
             self._note_dropped(approved)
             return False
@@ -55,21 +55,45 @@ class Carrier:
         open_question = next((change.conditional for change in wave if change.conditional), "")
         if open_question:
             raise RefusedError(f"{wave[0].verb} {wave[0].label} still depends on this: {open_question}")
-        self._executor.wait_for_guards(wave)
+        if self._executor.had_to_wait(wave, read):
+            return True  # what was read before the wait is old now: look again
         try:
             make_or_stop(self._executor, wave)
         finally:
             self.made.extend(change for change in wave if self._is_recorded_done(change))
         return True
 
-    def _fresh_proposal(self, spec: StepSpec) -> Proposal:
-        read = self._run.cluster.reader(self._run.deadline)
+    def _settled_proposal(self, spec: StepSpec) -> tuple[ClusterReader, Proposal]:
+        """Return what is due now, waiting a while for facts that cannot be read just after a change."""
+        settle = self._run.deadline.within(SETTLE_SECONDS)
+        known = {held.what for held in self._plan.held}
+        while True:
+            self._run.interrupts.check()
+            read = self._run.cluster.reader(self._run.deadline)
+            proposal = self._fresh_proposal(spec, read, known)
+            held = tuple(one for one in proposal.held if one.what not in known)
+            if not held:
+                return read, proposal
+            if any(one.refused for one in held) or not settle.left():
+                raise HeldError(held)
+            self._run.emit(
+                events.Waiting(change=held[0].what, rule="unknown", reason=held[0].why, seconds=0.0)
+            )
+            self._run.clock.sleep(OBSERVE_EVERY_SECONDS)
+
+    def _fresh_proposal(self, spec: StepSpec, read: ClusterReader, held: Container[str]) -> Proposal:
+        """Return what the step proposes now, without what a rule already forbade when the plan was made."""
         require_same_cluster(self._run.cluster.identity(read), self._plan.identity, self._run.cluster.name)
         step = self._run.steps[spec.id]
         params = step_params(self._run.runbook, spec, self._run.params)
-        facts = step.look(read, params)
-        proposal = step.plan(params, facts, self._earlier(spec))
-        return proposal_of(spec, proposal, made=self.made)
+        proposal = step.plan(params, step.look(read, params), self._earlier(spec))
+        proposal = proposal_of(spec, proposal, made=self.made)
+        waves = tuple(
+            kept
+            for wave in proposal.waves
+            if (kept := tuple(change for change in wave if f"{change.verb} {change.label}" not in held))
+        )
+        return msgspec.structs.replace(proposal, waves=waves)
 
     def _earlier(self, spec: StepSpec) -> tuple[Change, ...]:
         order = [step.id for step in self._run.runbook.steps]
@@ -79,11 +103,7 @@ class Carrier:
             if order.index(change.step) <= order.index(spec.id)
         )
 
-    def _require_nothing_new(self, proposal: Proposal, approved: Sequence[Change]) -> None:
-        known = {held.what for held in self._plan.held}
-        fresh_held = tuple(held for held in proposal.held if held.what not in known)
-        if fresh_held:
-            raise HeldError(fresh_held)
+    def _require_covered(self, proposal: Proposal, approved: Sequence[Change]) -> None:
         beyond = uncovered(proposal.changes, approved)
         if beyond:
             raise StalePlanError(

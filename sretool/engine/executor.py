@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 
+from sretool.cluster import ClusterReader
 from sretool.engine import events
 from sretool.engine.context import Run
 from sretool.engine.fates import Fate, fate_of, outcome_body
@@ -30,15 +31,17 @@ class Executor:
         self._total = total
         self._number = 0
 
-    def wait_for_guards(self, wave: Sequence[Change]) -> None:
-        """Return when every guard lets `wave` pass; RefusedError when one refuses or the settle time is over."""
+    def had_to_wait(self, wave: Sequence[Change], read: ClusterReader) -> bool:
+        """Return when every guard lets `wave` pass, and whether that took a wait.
+
+        The first judgement is on what `read` has just read. RefusedError when a guard refuses, or still lets
+        the wave wait when the settle time is over.
+        """
         settle = self._run.deadline.within(SETTLE_SECONDS)
         began = self._run.clock.monotonic()
+        has_waited = False
         for change in wave:
-            while True:
-                answer = self._guards.judge(change, self._run.cluster.reader(self._run.deadline))
-                if answer.verdict == "pass":
-                    break
+            while (answer := self._guards.judge(change, read)).verdict != "pass":
                 waited = self._run.clock.monotonic() - began
                 if answer.verdict == "refuse" or not settle.left():
                     raise RefusedError(
@@ -51,6 +54,9 @@ class Executor:
                 )
                 self._run.clock.sleep(OBSERVE_EVERY_SECONDS)
                 self._run.interrupts.check()
+                has_waited = True
+                read = self._run.cluster.reader(self._run.deadline)
+        return has_waited
 
     def make(self, wave: Sequence[Change]) -> tuple[Fate, str]:
         """Make the changes of one wave, their intents written with one fsync; return the first bad fate."""

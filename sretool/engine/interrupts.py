@@ -1,4 +1,4 @@
-"""Ctrl-C and SIGTERM: the first asks the run to end cleanly, the second stops it where it is."""
+"""Ctrl-C, SIGTERM and a lost terminal: the first asks the run to end cleanly, the second stops it there."""
 
 import signal
 from collections.abc import Iterator
@@ -20,7 +20,7 @@ class Interrupts:
         self._at_a_question = False
 
     def __enter__(self) -> Self:
-        for number in (signal.SIGINT, signal.SIGTERM):
+        for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
             self._before[number] = signal.signal(number, self._caught)
         return self
 
@@ -54,6 +54,8 @@ class Interrupts:
         return InterruptedRunError(message, signal_number=self._signal or signal.SIGINT)
 
     def _caught(self, number: int, _frame: FrameType | None) -> None:
+        # A dropped SSH session ends like a request to terminate: 143 is the documented code.
+        number = signal.SIGTERM if number == signal.SIGHUP else number
         if self._signal:
             raise InterruptedRunError("interrupted twice: stopped where it was", signal_number=number)
         self._signal = number

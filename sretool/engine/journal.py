@@ -69,7 +69,7 @@ class Journal:
     def write_all(self, entries: list[tuple[str, Mapping[str, Any]]]) -> None:
         """Append several records with one fsync. A signal waits until they are on disk: a record written and
         not remembered would break the chain."""
-        before = signal.pthread_sigmask(signal.SIG_BLOCK, (signal.SIGINT, signal.SIGTERM))
+        before = signal.pthread_sigmask(signal.SIG_BLOCK, (signal.SIGINT, signal.SIGTERM, signal.SIGHUP))
         try:
             self._append(entries)
         finally:
@@ -82,7 +82,7 @@ class Journal:
                 number=len(self.records),
                 at=self._clock.now(),
                 kind=kind,
-                body=msgspec.to_builtins(body),
+                body=msgspec.to_builtins(body, enc_hook=plain_number),
                 seal=self._seal,
             )
             line = msgspec.json.encode(record)
@@ -115,6 +115,13 @@ class Journal:
         if self._descriptor is None:
             raise StateError(f"the journal {self._path} is not open")
         return self._descriptor
+
+
+def plain_number(value: object) -> object:
+    """Return a unit of ours (Duration, Quantity, Percent) as the number that it is; TypeError for the rest."""
+    if isinstance(value, int | float):
+        return int(value) if isinstance(value, int) else float(value)
+    raise TypeError(f"{type(value).__name__} has no place in a journal")
 
 
 def read_journal(folder: Path) -> list[Record]:

@@ -7,6 +7,7 @@ from typing import Any
 
 import msgspec
 
+from sretool.engine.journal import plain_number
 from sretool.errors import StalePlanError, StateError, UsageError
 from sretool.model import Change, Finding, Held, Identity, Risk
 
@@ -99,7 +100,9 @@ def save_plan(plan: Plan, path: Path) -> None:
     try:
         descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_NOFOLLOW, 0o600)
         with os.fdopen(descriptor, "wb") as file:
-            file.write(msgspec.json.format(msgspec.json.encode(plan), indent=1) + b"\n")
+            file.write(
+                msgspec.json.format(msgspec.json.encode(plan, enc_hook=plain_number), indent=1) + b"\n"
+            )
     except OSError as error:
         raise StateError(f"cannot save the plan to {path}: {error.strerror}") from error
 

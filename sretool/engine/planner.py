@@ -230,4 +230,15 @@ def merge_findings(findings: Sequence[Finding]) -> tuple[Finding, ...]:
             evidence=worse.evidence + tuple(one for one in other.evidence if one not in worse.evidence),
             follows=worse.follows + tuple(one for one in other.follows if one not in worse.follows),
         )
+    causes = {finding.verdict: key for key, finding in merged.items() if finding.verdict}
+    for key, finding in list(merged.items()):
+        cause = causes.get(finding.follows_from)
+        if cause is not None and cause != key:
+            above = merged[cause]
+            merged[cause] = msgspec.structs.replace(
+                above,
+                follows=(*above.follows, finding.sentence),
+                evidence=(*above.evidence, *finding.evidence),
+            )
+            del merged[key]
     return tuple(sorted(merged.values(), key=lambda finding: -finding.severity))

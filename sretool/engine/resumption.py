@@ -1,6 +1,7 @@
 """An earlier run taken up again: what its journal leaves open is answered by looking at the cluster."""
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 
 import msgspec
@@ -39,42 +40,49 @@ class Resumption:
         return self._run.journal.records
 
     def resume(self, approver: Approver | None) -> Ending:
-        """Settle the open intents, then look, ask and carry out what is still due."""
+        """Settle the open intents, then look, ask and carry out what is still due.
+
+        WrongClusterError, LockHeldError and RemoteError leave the journal as it was.
+        """
         plan = self._last_plan()
         if plan is None:
             return self._operation.run(approver)
-        return self._operation.ended(lambda: self._resume(plan, approver))
+        with self._taken_up(plan, "resume"):
+            return self._operation.ended(lambda: self._resume(approver))
 
     def undo(self, approver: Approver | None) -> Ending:
-        """Take back the run's reversible changes, newest first, that are still as the run left them."""
-        return self._operation.ended(lambda: self._undo(approver))
+        """Take back the run's reversible changes, newest first, that are still as the run left them.
 
-    def _resume(self, plan: Plan, approver: Approver | None) -> Ending:
-        self._require_same_cluster(plan.identity)
-        with self._lock(plan.identity):
-            self._run.journal.write("resume", {})
-            self._settle_open_intents()
-            return self._operation.go_on(approver, made=self._changes_with(Result.DONE))
-
-    def _undo(self, approver: Approver | None) -> Ending:
+        WrongClusterError, LockHeldError and RemoteError leave the journal as it was.
+        """
         plan = self._last_plan()
-        done = self._changes_with(Result.DONE)
-        if plan is None or not done:
+        if plan is None or not self._last_results():
             return Ending(
                 exit_code=0, sentence=f"run {self._run.id} changed nothing: there is nothing to undo"
             )
-        self._require_same_cluster(plan.identity)
+        with self._taken_up(plan, "undo"):
+            return self._operation.ended(lambda: self._undo(plan, approver))
+
+    @contextmanager
+    def _taken_up(self, plan: Plan, how: str) -> Iterator[None]:
+        read = self._run.cluster.reader(self._run.deadline)
+        require_same_cluster(self._run.cluster.identity(read), plan.identity, self._run.cluster.name)
         with self._lock(plan.identity):
-            self._run.journal.write("undo", {})
+            self._run.journal.write(how, {})
             self._settle_open_intents()
-            back, kept = self._reversals()
-            for why in kept:
-                self._run.emit(events.Noted(text=why))
-            if not back:
-                return Ending(
-                    exit_code=4, sentence=f"nothing of run {self._run.id} can be undone: {'; '.join(kept)}"
-                )
-            return self._carry_back(plan, back, approver)
+            yield
+
+    def _resume(self, approver: Approver | None) -> Ending:
+        return self._operation.go_on(approver, made=self._changes_with(Result.DONE))
+
+    def _undo(self, plan: Plan, approver: Approver | None) -> Ending:
+        back, kept = self._reversals()
+        for why in kept:
+            self._run.emit(events.Noted(text=why))
+        if not back:
+            why = "; ".join(kept) or "no change was completed"
+            return Ending(exit_code=4, sentence=f"nothing of run {self._run.id} can be undone: {why}")
+        return self._carry_back(plan, back, approver)
 
     def _carry_back(self, plan: Plan, back: Sequence[Change], approver: Approver | None) -> Ending:
         undo = msgspec.structs.replace(
@@ -90,7 +98,7 @@ class Resumption:
         executor = Executor(self._run, self._guards, total=len(back))
         for change in back:
             self._run.interrupts.check()
-            executor.wait_for_guards((change,))
+            executor.had_to_wait((change,), self._run.cluster.reader(self._run.deadline))
             make_or_stop(executor, (change,))
         return Ending(
             exit_code=0,
@@ -154,10 +162,6 @@ class Resumption:
     def _last_plan(self) -> Plan | None:
         plans = [record.body["plan"] for record in self._run.journal.records if "plan" in record.body]
         return msgspec.convert(plans[-1], Plan) if plans else None
-
-    def _require_same_cluster(self, planned: Identity) -> None:
-        read = self._run.cluster.reader(self._run.deadline)
-        require_same_cluster(self._run.cluster.identity(read), planned, self._run.cluster.name)
 
     def _lock(self, identity: Identity) -> ClusterLock:
         return ClusterLock(

@@ -32,6 +32,7 @@ def quota_finding(used: Sequence[tuple[str, float]]) -> Finding | None:
         severity=severity,
         sentence=f"the database of {name} takes {share:.0%} of its quota: {ahead}",
         verdict="db-large" if severity > Severity.NOTE else "",
+        follows_from="nospace",
         evidence=tuple(
             Evidence(
                 what=f"{member} size of its quota",

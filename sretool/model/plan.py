@@ -59,6 +59,7 @@ class Finding(msgspec.Struct, frozen=True, kw_only=True):
     """Something noticed. With a `verdict` it names a cause; `follows` lists what follows from that cause.
 
     `subject` is the member, namespace or object concerned, empty for the whole cluster.
+    `follows_from` names the verdict whose consequence this is wherever that verdict is found too.
     `blind` marks a finding that says a needed fact could not be read: it ends in exit 8, not 9.
     """
 
@@ -69,6 +70,7 @@ class Finding(msgspec.Struct, frozen=True, kw_only=True):
     evidence: tuple[Evidence, ...] = ()
     follows: tuple[str, ...] = ()
     refuted_by: str = ""
+    follows_from: str = ""
     blind: bool = False
 
 

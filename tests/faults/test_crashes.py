@@ -44,11 +44,13 @@ def defragmentations(lab):
     }
 
 
-POINTS = (
-    [f"record:{n}" for n in range(1, RECORDS + 1)]
-    + [f"{place}:{n}" for n in range(1, WRITES + 1) for place in ("before", "inside", "after")]
-    + ["torn:3", "torn:5", "torn:9"]
-)
+# Just before a write is just after the record of its intent; just after it is before that of its outcome.
+POINTS = [
+    *(f"record:{n}" for n in range(1, RECORDS + 1)),
+    *(f"inside:{n}" for n in range(1, WRITES + 1)),
+    *(f"after:{n}" for n in range(1, WRITES + 1)),
+    *("torn:3", "torn:5", "torn:9"),
+]
 
 
 @pytest.mark.parametrize("point", POINTS)

@@ -37,6 +37,7 @@ class Sretool:
         return subprocess.run(
             [*command, *arguments],
             capture_output=True,
+            check=False,
             text=True,
             stdin=subprocess.DEVNULL,
             timeout=TIME_LIMIT_SECONDS,

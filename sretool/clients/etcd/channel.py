@@ -1,13 +1,24 @@
 """The gRPC channel to one member. Only this module imports grpc, and it is imported with the first call."""
 
 import os
+import sys
+import types
 from collections.abc import Callable
 from typing import Any
 
 # Read when grpc is imported: without it the C core prints lines of its own on stderr at every TLS failure.
 os.environ.setdefault("GRPC_VERBOSITY", "NONE")
 
+# grpc imports its asyncio half with itself: half of its import time, for what a synchronous tool never uses.
+# A name stands in for it until grpc is there; whoever wants grpc.aio afterwards gets the real one.
+_STAND_IN = types.ModuleType("grpc.aio")
+sys.modules.setdefault("grpc.aio", _STAND_IN)
+
 import grpc
+
+if sys.modules["grpc.aio"] is _STAND_IN:
+    del sys.modules["grpc.aio"]
+    del grpc.aio
 
 from sretool.clients.etcd.endpoint import Endpoint
 from sretool.clients.etcd.messages import CLASSES
