@@ -37,7 +37,7 @@ class RunView:
         self._began = clock.monotonic()
         self._clock = clock
         self._columns = streams.columns()
-        self._lines = LiveLines(self._elapsed, columns=self._columns)
+        self._lines = LiveLines(self._elapsed, columns=self._columns, verbose=verbose)
         self._state = StateLine(streams.state_stream(), self._elapsed) if streams.shows_state() else None
         self._log: RunLog | None = None
         self._run = ""

@@ -20,13 +20,14 @@ class LookStarted(Event, frozen=True, kw_only=True):
 
 
 class LookEnded(Event, frozen=True, kw_only=True):
-    """A step has read and planned: what it found, and how many changes it would make."""
+    """A step has read and planned: what it found, how many changes it would make, how to read that by hand."""
 
     step: str
     uses: str
     seconds: float
     findings: tuple[Finding, ...]
     changes: int
+    commands: tuple[str, ...] = ()
 
 
 class StepSkipped(Event, frozen=True, kw_only=True):

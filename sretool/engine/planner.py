@@ -90,6 +90,7 @@ class Planner:
                 seconds=self._run.clock.monotonic() - began,
                 findings=proposal.findings,
                 changes=len(allowed),
+                commands=self._by_hand(spec, read),
             )
         )
 
@@ -133,6 +134,17 @@ class Planner:
     def _note_retry(self, what: str, cause: BaseException) -> None:
         self._run.journal.write("retry", {"what": what, "cause": str(cause)})
         self._run.emit(events.ReadRetried(what=what, cause=str(cause)))
+
+    def _by_hand(self, spec: StepSpec, read: ClusterReader) -> tuple[str, ...]:
+        members = read.etcd.members
+        return tuple(
+            command.format(
+                endpoints=",".join(member.client for member in members),
+                endpoint=members[0].client,
+                metrics=members[0].metrics or members[0].client,
+            )
+            for command in self._run.steps[spec.id].reads_by_hand
+        )
 
     def _retried(self, spec: StepSpec, look: Callable[[], msgspec.Struct]) -> msgspec.Struct:
         if spec.retry is None:

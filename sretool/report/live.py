@@ -15,11 +15,16 @@ _NARROW_COLUMNS = 30  # with less beside the time and the word, the text goes be
 class LiveLines:
     """Turns events into lines and into the state of the moment, which only a terminal shows.
 
+    With `verbose` each look is followed by the commands that read the same.
+
     What repeats (a guard that lets wait, a change that takes its time) is a line only every 10 s.
     """
 
-    def __init__(self, elapsed: Callable[[], float], *, columns: int = PAGE_COLUMNS) -> None:
+    def __init__(
+        self, elapsed: Callable[[], float], *, columns: int = PAGE_COLUMNS, verbose: bool = False
+    ) -> None:
         self._elapsed = elapsed
+        self._verbose = verbose
         self._columns = columns
         self._numbers: dict[str, str] = {}  # "2/5" by the change's key
         self._names: dict[str, str] = {}  # "defragment m1" by the change's key
@@ -83,7 +88,9 @@ class LiveLines:
             lines += self._line(event.step, word, finding.sentence)
         if event.changes:
             lines += self._line(event.step, "due", show_count(event.changes, "change"))
-        return lines or self._line(event.step, "ok", "nothing to report")
+        lines = lines or self._line(event.step, "ok", "nothing to report")
+        # A command is copied: it is never wrapped.
+        return lines + [f"    $ {command}" for command in event.commands if self._verbose]
 
     def _line(self, what: str, word: str, text: str) -> list[str]:
         first = f"{self._elapsed():>7.1f} s  {what:<11} {f'{word:<8} ' if word else ''}"

@@ -73,6 +73,10 @@ class EtcdAlarmDisarm(Step[EtcdAlarmDisarmParams, EtcdAlarmDisarmFacts]):
 
     uses = "etcd.alarm-disarm"
     risk = Risk.DISRUPTIVE
+    reads_by_hand = (
+        "etcdctl --endpoints={endpoint} alarm list",
+        "etcdctl --endpoints={endpoints} endpoint status -w table",
+    )
 
     def look(self, read: ClusterReader, params: EtcdAlarmDisarmParams) -> EtcdAlarmDisarmFacts:
         etcd = read.etcd

@@ -36,6 +36,10 @@ class EtcdAlarmList(Step[EtcdAlarmListParams, EtcdAlarmListFacts]):
 
     uses = "etcd.alarm-list"
     risk = Risk.READ
+    reads_by_hand = (
+        "etcdctl --endpoints={endpoints} endpoint status -w json",
+        "etcdctl --endpoints={endpoint} alarm list",
+    )
 
     def look(self, read: ClusterReader, params: EtcdAlarmListParams) -> EtcdAlarmListFacts:
         etcd = read.etcd

@@ -87,6 +87,10 @@ class EtcdCompact(Step[EtcdCompactParams, EtcdCompactFacts]):
 
     uses = "etcd.compact"
     risk = Risk.IRREVERSIBLE
+    reads_by_hand = (
+        "etcdctl --endpoints={endpoints} endpoint status -w json",
+        "curl -s {metrics}/metrics | grep compact_revision",
+    )
 
     def look(self, read: ClusterReader, params: EtcdCompactParams) -> EtcdCompactFacts:
         etcd = read.etcd

@@ -83,6 +83,10 @@ class EtcdDefrag(Step[EtcdDefragParams, EtcdDefragFacts]):
 
     uses = "etcd.defrag"
     risk = Risk.DISRUPTIVE
+    reads_by_hand = (
+        "etcdctl --endpoints={endpoints} endpoint status -w table",
+        "curl -s {metrics}/metrics | grep -E 'defrag_inflight|mvcc_db_total_size'  # each member",
+    )
 
     def look(self, read: ClusterReader, params: EtcdDefragParams) -> EtcdDefragFacts:
         state = read.etcd.remember("state", lambda: read_etcd_state(read))

@@ -67,6 +67,10 @@ class EtcdEndpointStatus(Step[EtcdEndpointStatusParams, EtcdEndpointStatusFacts]
 
     uses = "etcd.endpoint-status"
     risk = Risk.READ
+    reads_by_hand = (
+        "etcdctl --endpoints={endpoints} endpoint status -w table",
+        "etcdctl --endpoints={endpoint} member list -w table",
+    )
 
     def look(self, read: ClusterReader, params: EtcdEndpointStatusParams) -> EtcdEndpointStatusFacts:
         etcd = read.etcd

@@ -62,6 +62,10 @@ class EtcdLatency(Step[EtcdLatencyParams, EtcdLatencyFacts]):
 
     uses = "etcd.latency"
     risk = Risk.READ
+    reads_by_hand = (
+        "curl -s {metrics}/metrics | grep -E 'wal_fsync|backend_commit|peer_round_trip'  # twice, each member",
+        "time etcdctl --endpoints={endpoint} get compact_rev_key --consistency=s  # each member; l asks the leader",
+    )
 
     def look(self, read: ClusterReader, params: EtcdLatencyParams) -> EtcdLatencyFacts:
         sample = measure_latency(read, params.window)

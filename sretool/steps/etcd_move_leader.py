@@ -80,6 +80,7 @@ class EtcdMoveLeader(Step[EtcdMoveLeaderParams, EtcdMoveLeaderFacts]):
 
     uses = "etcd.move-leader"
     risk = Risk.DISRUPTIVE
+    reads_by_hand = ("etcdctl --endpoints={endpoints} endpoint status -w table",)
 
     def look(self, read: ClusterReader, params: EtcdMoveLeaderParams) -> EtcdMoveLeaderFacts:
         state = read.etcd.remember("state", lambda: read_etcd_state(read))

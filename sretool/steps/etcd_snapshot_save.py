@@ -81,6 +81,7 @@ class EtcdSnapshotSave(Step[EtcdSnapshotSaveParams, EtcdSnapshotSaveFacts]):
     uses = "etcd.snapshot-save"
     risk = Risk.READ
     precaution = True
+    reads_by_hand = ("etcdctl --endpoints={endpoints} endpoint status -w table",)
 
     def look(self, read: ClusterReader, params: EtcdSnapshotSaveParams) -> EtcdSnapshotSaveFacts:
         folder = Path(params.directory) if params.directory else snapshots_folder(read.name)

@@ -90,3 +90,12 @@ def test_every_event_is_one_json_line_with_its_name_and_time():
         assert type(event).__name__.lower() == document["event"]
         assert document["elapsed"] == 1.5
         assert set(type(event).__struct_fields__) <= set(document)
+
+
+def test_with_verbose_a_look_is_followed_by_the_commands_that_read_the_same():
+    command = "etcdctl --endpoints=https://10.0.0.1:2379,https://10.0.0.2:2379 endpoint status -w table"
+    event = events.LookEnded(
+        step="status", uses="etcd.endpoint-status", seconds=0.2, findings=(), changes=0, commands=(command,)
+    )
+    assert f"    $ {command}" == LiveLines(lambda: 0.0, verbose=True).lines_of(event)[-1]
+    assert not any("$" in line for line in LiveLines(lambda: 0.0).lines_of(event))
