@@ -1,5 +1,7 @@
 """kill -9 at every journal record and inside every write, then `resume`: the same end state, no effect twice."""
 
+import json
+
 import pytest
 
 from sretool.lab import LabSpec
@@ -44,6 +46,15 @@ def defragmentations(lab):
     }
 
 
+def has_ended(sretool):
+    """Tell whether the run's last whole record is its ending, and a good one."""
+    try:
+        last = sretool.journal()[-1]
+    except (IndexError, json.JSONDecodeError):
+        return False
+    return last["kind"] == "end" and last["body"]["exit_code"] == 0
+
+
 # Just before a write is just after the record of its intent; just after it is before that of its outcome.
 POINTS = [
     *(f"record:{n}" for n in range(1, RECORDS + 1)),
@@ -64,6 +75,9 @@ def test_a_killed_run_is_resumed_to_the_same_end(lab, runbook, point, tmp_path):
             assert put_succeeds(lab)
             return
         assert killed.returncode == -9, killed.stdout + killed.stderr
+        if has_ended(sretool):  # killed after its last record: nothing is open
+            assert put_succeeds(lab)
+            return
         resumed = sretool("resume", "--approve", "irreversible")
         if "began" in resumed.stderr and resumed.returncode == 4:  # killed before its first record was whole
             resumed = sretool("runbook", runbook, "--approve", "irreversible")
