@@ -12,7 +12,6 @@ from tests.support.sretool_cli import ROOT, Sretool
 pytestmark = [
     pytest.mark.real,
     pytest.mark.faults,
-    pytest.mark.xdist_group("crashes"),
     pytest.mark.timeout(180),
 ]
 

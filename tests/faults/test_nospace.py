@@ -10,7 +10,7 @@ from tests.support.etcd_cluster import running_lab
 from tests.support.filled import alarms, empty, fill, put_succeeds, results, statuses
 from tests.support.sretool_cli import ROOT, Sretool
 
-pytestmark = [pytest.mark.real, pytest.mark.faults, pytest.mark.xdist_group("nospace")]
+pytestmark = [pytest.mark.real, pytest.mark.faults]
 
 
 @pytest.fixture(scope="module")

@@ -14,7 +14,7 @@ from tests.support.etcd_cluster import running_lab
 from tests.support.filled import alarms, fault, results, statuses
 from tests.support.sretool_cli import ROOT, Sretool
 
-pytestmark = [pytest.mark.real, pytest.mark.faults, pytest.mark.xdist_group("runs")]
+pytestmark = [pytest.mark.real, pytest.mark.faults]
 
 
 @pytest.fixture(scope="module")

@@ -9,7 +9,8 @@ from sretool.lab import LabSpec
 from tests.support.etcd_cluster import running_lab
 from tests.support.sretool_cli import Sretool
 
-pytestmark = [pytest.mark.real, pytest.mark.faults, pytest.mark.xdist_group("silent")]
+pytestmark = [pytest.mark.real, pytest.mark.faults]
+
 
 WINDOW = 2.0
 START_UP = 1.5  # interpreter, imports and the steps' own short reads on a busy machine

@@ -19,7 +19,6 @@ COMMAND = re.compile(r"^\$ (?P<command>sretool .*)$(?:\n# exit (?P<code>\d+))?",
 @pytest.mark.real
 @pytest.mark.slow
 @pytest.mark.timeout(240)
-@pytest.mark.xdist_group("tutorial")
 def test_the_tutorial_works_as_written(tmp_path):
     commands = COMMAND.findall(PAGE.read_text())
     assert len(commands) >= 10
