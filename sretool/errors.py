@@ -21,11 +21,28 @@
             └── NotPermittedError        8  authentication or authorisation
 
 A class exists because somebody catches it. How one error ends a run is decided where it is caught
-(`engine.endings`): a `NoAnswerError` from a read is exit 8, from a write it starts an observation.
+(`engine.ending`): a `NoAnswerError` from a read is exit 8, from a write it starts an observation.
 """
 
 import enum
 from collections.abc import Sequence
+
+
+EXIT_CODES = {
+    0: "nothing to do, or done and verified, and the cause is gone",
+    1: "a bug in sretool",
+    2: "usage, runbook or parameter error",
+    3: "changes are due and none was made (plan only, or declined)",
+    4: "refused before the first write",
+    5: "stopped part-way: resume and undo are possible",
+    6: "done, but not as planned when looked at afterwards",
+    7: "outcome unknown: a write was sent and nobody can tell",
+    8: "cannot tell: something that the answer needs could not be read",
+    9: "unhealthy, and this runbook has no further remedy",
+    130: "interrupted by SIGINT, after a clean journal",
+    143: "interrupted by SIGTERM, after a clean journal",
+}
+"""What each exit code says: an interface, printed by `--help`, reports and the reference."""
 
 
 class Touched(enum.StrEnum):

@@ -1,8 +1,9 @@
-"""The generated reference pages: exit codes, steps, runbooks, commands."""  # noqa: INP001 - a script's part
+"""The generated reference pages: exit codes, steps, runbooks."""  # noqa: INP001 - a script's part
 
 from collections.abc import Mapping
 
-from sretool.engine.ending import MEANING, PRECEDENCE
+from sretool.engine.ending import PRECEDENCE
+from sretool.errors import EXIT_CODES
 from sretool.report.step_text import Field, StepManual, manual_of
 from sretool.runbook.library import find_runbook, list_runbooks
 from sretool.runbook.loader import load_runbook
@@ -17,7 +18,7 @@ def exit_codes() -> str:
     """Return the page of exit codes."""
     rows = [
         f"| {code} | {meaning} | {_TOUCHED.get(code, 'see message' if code > 100 else 'no')} |"
-        for code, meaning in MEANING.items()
+        for code, meaning in EXIT_CODES.items()
     ]
     order = ", ".join(str(code) for code in PRECEDENCE)
     return (
@@ -60,7 +61,11 @@ def runbooks(catalogue: Mapping[str, type[AnyStep]]) -> str:
 
 def _runbook(book: Runbook, catalogue: Mapping[str, type[AnyStep]]) -> str:
     risk = max(catalogue[spec.uses].risk for spec in book.steps)
-    lines = [f"## {book.name}\n", f"{book.summary[:1].upper() + book.summary[1:]}.\n", f"Highest risk: {risk}.\n"]
+    lines = [
+        f"## {book.name}\n",
+        f"{book.summary[:1].upper() + book.summary[1:]}.\n",
+        f"Highest risk: {risk}.\n",
+    ]
     if book.alerts:
         lines.append(f"For the alerts {', '.join(f'`{alert}`' for alert in book.alerts)}.\n")
     if book.params:

@@ -13,8 +13,8 @@ from sretool.clients.etcd.tls_probe import find_tls_fault
 from sretool.clients.metrics import read_metrics
 from sretool.clock import SystemClock
 from sretool.cluster import ClusterEntry, InventoryMember
-from sretool.engine.runs import state_folder
 from sretool.errors import RemoteError, UsageError
+from sretool.folders import state_folder
 from sretool.model import Known, Unknown
 from sretool.report.doctor_text import PathCheck
 from sretool.report.format import show_bytes

@@ -80,7 +80,6 @@ def _tell(message: str, *, touched: Touched, then: str) -> None:
     from sretool.report.plan_text import render_next
 
     columns = streams.columns()
-    lines = [line for part in message.splitlines() for line in wrapped(part, columns=columns)]
     lines = wrapped(message, first="sretool: ", columns=columns)
     streams.tell([*lines, _touched(touched), *render_next(then, columns=columns)])
 
@@ -115,7 +114,7 @@ def _saved(error: BaseException) -> str:
 
     text = f"sretool {__version__}, Python {sys.version}\n{''.join(traceback.format_exception(error))}"
     try:
-        from sretool.engine.runs import state_folder
+        from sretool.folders import state_folder
 
         folder = state_folder() / "bugs"
         folder.mkdir(parents=True, exist_ok=True, mode=0o700)

@@ -6,7 +6,7 @@ from sretool.clock import Deadline, SystemClock
 from sretool.cluster import Cluster, ClusterEntry
 from sretool.cluster.state import read_etcd_state
 from sretool.engine.lock import find_holder
-from sretool.engine.runs import state_folder
+from sretool.engine.runs import locks_folder
 from sretool.knowledge.guards import GuardAnswer, GuardContext, judge
 from sretool.model import Change, Effect, EtcdState, Risk
 
@@ -29,7 +29,7 @@ def judge_etcd(entry: ClusterEntry) -> Verdict:
         read = opened.reader(Deadline(clock, _SECONDS))
         identity = opened.identity(read)
         state = read_etcd_state(read)
-    holder = find_holder(state_folder() / "locks", identity)
+    holder = find_holder(locks_folder(), identity)
     if holder is not None:
         at_work = f"run {holder.run_id} is at work on it (pid {holder.pid} on {holder.host}, {holder.user})"
         return Verdict(sentence=f"not now: {at_work}", exit_code=4)

@@ -7,7 +7,7 @@ import click
 from click.shell_completion import CompletionItem
 
 APPROVAL_LEVELS = ("reversible", "disruptive", "irreversible")
-ACCEPTABLE = ("margin", "leases", "disk-free")
+ACCEPTABLE = ("margin", "disk-free")
 
 
 def complete_clusters(
@@ -62,7 +62,10 @@ run_output_option = click.option(
 )
 
 verbose_option = click.option(
-    "-v", "--verbose", is_flag=True, help="Print beside every change the commands that do the same by hand."
+    "-v",
+    "--verbose",
+    is_flag=True,
+    help="Print beside every look and change the commands that do the same by hand.",
 )
 
 

@@ -9,7 +9,7 @@ from sretool.cluster.etcd_reader import EtcdReader
 from sretool.cluster.etcd_writer import EtcdWriter
 from sretool.cluster.inventory import ClusterEntry
 from sretool.errors import RemoteError
-from sretool.model import Identity, MemberId, Unknown
+from sretool.model import Identity, MemberId, Unknown, known_only
 
 
 class ClusterReader:
@@ -65,7 +65,7 @@ class Cluster:
 
     def identity(self, read: ClusterReader) -> Identity:
         """Return which cluster answers; RemoteError when no member does, or members of two clusters do."""
-        statuses = [status for status in read.etcd.status().values() if not isinstance(status, Unknown)]
+        statuses = known_only(read.etcd.status()).values()
         clusters = {status.cluster_id for status in statuses}
         if not clusters:
             reasons = "; ".join(f"{name}: {reason}" for name, reason in _reasons(read.etcd))

@@ -6,7 +6,7 @@ import msgspec
 
 from sretool.cluster.etcd_reader import EtcdReader
 from sretool.knowledge.compaction import STALLED_SECONDS, is_stalled
-from sretool.model import Evidence, Known, MetricsPage, Unknown
+from sretool.model import Evidence, Known, MetricsPage, Unknown, known_only
 
 LAST = "etcd_debugging_mvcc_db_compaction_last"
 FINISHED = "etcd_debugging_mvcc_db_compaction_total_duration_milliseconds_count"
@@ -28,8 +28,8 @@ class CompactionView(msgspec.Struct, frozen=True, kw_only=True):
 
 def read_compaction(etcd: EtcdReader) -> CompactionView:
     """Return what one look tells of compaction; at least one member must answer."""
-    pages = [page for page in etcd.metrics().values() if not isinstance(page, Unknown)]
-    current = max(status.revision for status in etcd.status().values() if not isinstance(status, Unknown))
+    pages = tuple(known_only(etcd.metrics()).values())
+    current = max(status.revision for status in known_only(etcd.status()).values())
     compacted = etcd.compact_revision()
     pending = compacted if isinstance(compacted, Unknown) else current - compacted
     last, now = _latest(pages, LAST), etcd.utc_now().timestamp()

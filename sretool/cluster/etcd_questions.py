@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING
 
 from sretool.clients.etcd import prefix_end
 from sretool.knowledge.versions import ALARM_LIST_SAFE, parse_version
-from sretool.model import Alarm, AlarmType, EndpointStatus, Known, MemberList, Unknown
+from sretool.model import Alarm, AlarmType, EndpointStatus, Known, MemberList, Unknown, known_only
 
 if TYPE_CHECKING:
     from sretool.clients.etcd import EtcdReads
@@ -84,9 +84,8 @@ def read_compact_revision(etcd: "EtcdReader") -> Known[int]:
     """Return the highest compacted revision: from metrics, else from a watch that is cancelled with it."""
     gauges = [
         value
-        for page in etcd.metrics().values()
-        if not isinstance(page, Unknown)
-        and not isinstance(value := page.value("etcd_debugging_mvcc_compact_revision"), Unknown)
+        for page in known_only(etcd.metrics()).values()
+        if not isinstance(value := page.value("etcd_debugging_mvcc_compact_revision"), Unknown)
     ]
     # The gauge is 0 from a restart until the first compaction after it: only a positive one is an answer.
     if any(value > 0 for value in gauges):
@@ -95,4 +94,4 @@ def read_compact_revision(etcd: "EtcdReader") -> Known[int]:
 
 
 def _statuses(etcd: "EtcdReader") -> list[EndpointStatus]:
-    return [status for status in etcd.status().values() if not isinstance(status, Unknown)]
+    return list(known_only(etcd.status()).values())

@@ -15,12 +15,12 @@ from sretool.model import (
     Alarm,
     DiskSpace,
     EndpointStatus,
-    HashKV,
     Known,
     MemberList,
     MetricsPage,
     Silence,
     Unknown,
+    known_only,
 )
 
 if TYPE_CHECKING:
@@ -38,7 +38,7 @@ SCRAPE_SECONDS = 1.5
 
 
 class EtcdReader:
-    """Reads of one look. What was read once is not asked again; `fresh` readers start empty.
+    """Reads of one look. What was read once is not asked again.
 
     Methods that ask several members return a mapping by member name, in inventory order, and ask all of
     them at once: the slowest or silent member costs its deadline, not a sum.
@@ -84,7 +84,7 @@ class EtcdReader:
 
     def answering(self) -> tuple[str, ...]:
         """Return the names of the members that answered Status."""
-        return tuple(name for name, status in self.status().items() if not isinstance(status, Unknown))
+        return tuple(known_only(self.status()))
 
     def metrics(self) -> Mapping[str, Known[MetricsPage]]:
         """Return each member's metrics page as scraped once in this look, without asking again those whose
@@ -160,22 +160,11 @@ class EtcdReader:
             ),
         )[name]
 
-    def count(self, prefix: bytes) -> Known[int]:
-        """Return how many keys stand under `prefix`, counted by the server."""
-        return self.ask_any(
-            lambda reads, seconds: reads.count(prefix, serializable=True, timeout_seconds=seconds)[0],
-            seconds=READ_SECONDS * 5,
-        )
-
     def certificate_days(self, name: str) -> "CertificateDays":
         """Return for how many days our certificate and `name`'s are still valid."""
         return self._connections.certificate_days(
             name, now=self._clock.now(), timeout_seconds=self._deadline.cap(FIRST_PASS_SECONDS)
         )
-
-    def hash_kv(self, name: str, *, revision: int) -> HashKV:
-        """Return `name`'s hash of the key space at `revision`: a full scan, not for large databases."""
-        return self._connections.reads(name).hash_kv(revision, timeout_seconds=self._deadline.cap(30.0))
 
     # -- time ---------------------------------------------------------------------------------------------
 
@@ -225,12 +214,12 @@ class EtcdReader:
 
         return dict(zip(names, self._connections.pool.map(guarded, names), strict=True))
 
-    def ask_any(self, ask: "Callable[[EtcdReads, float], T]", *, seconds: float = READ_SECONDS) -> Known[T]:
+    def ask_any(self, ask: "Callable[[EtcdReads, float], T]") -> Known[T]:
         """Return the first answer of a member that answers Status, or the last reason why there is none."""
         reasons = []
         for name in self.answering():
             try:
-                return ask(self._connections.reads(name), self._deadline.cap(seconds))
+                return ask(self._connections.reads(name), self._deadline.cap(READ_SECONDS))
             except RemoteError as error:
                 reasons.append(error.message)
         return Unknown(reasons[-1] if reasons else "no member answers")
@@ -270,7 +259,7 @@ class EtcdReader:
 
     def _least_loaded(self) -> str:
         """Return a follower that answers, or the leader when it is alone; RemoteError when none does."""
-        statuses = {n: s for n, s in self.status().items() if not isinstance(s, Unknown)}
+        statuses = known_only(self.status())
         if not statuses:
             raise RemoteError("no etcd member answers")
         return min(statuses, key=lambda name: (statuses[name].is_leader, statuses[name].is_learner, name))

@@ -1,6 +1,5 @@
 """Which clusters there are and how to reach them: one small YAML file each, remembered for bad nights."""
 
-import os
 import re
 from pathlib import Path
 from typing import Any
@@ -8,6 +7,7 @@ from typing import Any
 import msgspec
 
 from sretool.errors import DocumentError, UsageError
+from sretool.folders import config_folder
 
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,62}")
 _URL = re.compile(r"https?://[^/\s]+")
@@ -45,8 +45,7 @@ class ClusterEntry(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fie
 
 def clusters_folder() -> Path:
     """Return the folder of cluster files: `$XDG_CONFIG_HOME/sretool/clusters`."""
-    config = os.environ.get("XDG_CONFIG_HOME") or str(Path.home() / ".config")
-    return Path(config) / "sretool" / "clusters"
+    return config_folder() / "clusters"
 
 
 def list_clusters(folder: Path) -> tuple[str, ...]:

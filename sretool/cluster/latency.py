@@ -1,12 +1,11 @@
 """Measures a latency window: two scrapes of every member, and probes through all of them in between."""
 
-import itertools
 from collections.abc import Iterable, Mapping
 
 from sretool.cluster.cluster import ClusterReader
 from sretool.cluster.etcd_reader import EtcdReader
 from sretool.errors import RemoteError
-from sretool.model import Known, MetricsPage, Silence, Unknown, increase, window
+from sretool.model import Known, MetricsPage, Silence, Unknown, increase, known_only, window
 from sretool.model.latency import LatencySample, MemberSample, MemberWindow, Probe
 
 _PROBE_SECONDS = 1.2
@@ -95,11 +94,11 @@ def _pause(window_seconds: float) -> float:
 
 def _probe(read: ClusterReader, *, ends: float, pause: float) -> Mapping[tuple[str, bool], tuple[Probe, ...]]:
     """Probe each member that answers, both ways, side by side, until the window ends."""
-    statuses = read.etcd.status()
     kinds = [
         (name, linearizable)
-        for name, linearizable in itertools.product(read.etcd.answering(), (False, True))
-        if not (linearizable and _is_learner(statuses[name]))  # a learner serves no linearizable read
+        for name, status in known_only(read.etcd.status()).items()
+        for linearizable in (False, True)
+        if not (linearizable and status.is_learner)  # a learner serves no linearizable read
     ]
     silent: set[str] = set()
 
@@ -124,10 +123,6 @@ def _probe_once(etcd: EtcdReader, name: str, *, linearizable: bool, left: float)
         return Probe(etcd.time_read(name, linearizable=linearizable, timeout_seconds=seconds))
     except RemoteError as error:
         return Probe(etcd.now() - began, error.message)
-
-
-def _is_learner(status: object) -> bool:
-    return bool(getattr(status, "is_learner", False))
 
 
 def _window(
@@ -182,8 +177,4 @@ def _full(name: str) -> str:
 
 def _peers_by_id(etcd: EtcdReader) -> Mapping[str, str]:
     """Return the names of the members that answer by their id in hex, as metrics print it."""
-    return {
-        f"{status.member_id:x}": name
-        for name, status in etcd.status().items()
-        if not isinstance(status, Unknown)
-    }
+    return {f"{status.member_id:x}": name for name, status in known_only(etcd.status()).items()}

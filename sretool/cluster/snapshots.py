@@ -7,6 +7,7 @@ from collections.abc import Iterable
 from pathlib import Path
 
 from sretool.errors import RemoteError, StateError
+from sretool.folders import state_folder, sync_folder
 from sretool.knowledge.snapshots import SavedSnapshot, parse_snapshot_name
 from sretool.model import Known, SnapshotFile, Unknown
 
@@ -28,7 +29,7 @@ def save_snapshot(chunks: Iterable[bytes], path: Path, *, member: str) -> Snapsh
         if size % _PAGE_BYTES != _HASH_BYTES or digest != tail:
             raise RemoteError(f"the snapshot of {member} arrived damaged: its SHA-256 does not match")
         os.replace(part, path)  # noqa: PTH105 - atomic, over a symlink too
-        _sync_folder(path.parent)
+        sync_folder(path.parent)
     except OSError as error:
         raise StateError(
             f"cannot write the snapshot {path}: {error.strerror}",
@@ -56,8 +57,7 @@ def is_intact(path: Path) -> bool:
 
 def snapshots_folder(cluster: str) -> Path:
     """Return where snapshots of `cluster` are kept: `$XDG_STATE_HOME/sretool/snapshots/CLUSTER`."""
-    state = os.environ.get("XDG_STATE_HOME") or str(Path.home() / ".local" / "state")
-    return Path(state) / "sretool" / "snapshots" / cluster
+    return state_folder() / "snapshots" / cluster
 
 
 def list_snapshots(folder: Path, cluster_id: int) -> tuple[SavedSnapshot, ...]:
@@ -111,11 +111,3 @@ def _write(chunks: Iterable[bytes], part: Path) -> tuple[int, bytes, bytes]:
         file.flush()
         os.fsync(file.fileno())
     return size, tail, digest.digest()
-
-
-def _sync_folder(folder: Path) -> None:
-    descriptor = os.open(folder, os.O_RDONLY)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)

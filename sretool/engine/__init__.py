@@ -1,1 +1,1 @@
-"""."""
+"""Plans, guards, carries out, journals and resumes runs. Knows no concrete step."""

@@ -12,21 +12,6 @@ from sretool.runbook.model import VerdictNext
 # When several hold, the first of these is the exit code.
 PRECEDENCE = (1, 2, 7, 130, 143, 5, 6, 4, 8, 3, 9, 0)
 
-MEANING = {
-    0: "nothing to do, or done and verified, and the cause is gone",
-    1: "a bug in sretool",
-    2: "usage, runbook or parameter error",
-    3: "changes are due and none was made",
-    4: "refused before the first write",
-    5: "stopped part-way",
-    6: "done, but not as planned when looked at afterwards",
-    7: "outcome unknown",
-    8: "cannot tell: something that the answer needs could not be read",
-    9: "unhealthy, and this runbook has no further remedy",
-    130: "interrupted by SIGINT",
-    143: "interrupted by SIGTERM",
-}
-
 
 class Ending(msgspec.Struct, frozen=True, kw_only=True):
     """The end of a run. `commands` lets a person go on by hand, with what to check before each."""
@@ -43,15 +28,6 @@ def worst(codes: Iterable[int]) -> int:
     return min(codes, key=PRECEDENCE.index, default=0)
 
 
-def is_cause(finding: Finding) -> bool:
-    """Tell whether `finding` says that something is wrong now, as opposed to worth knowing."""
-    if finding.blind:
-        return False
-    return finding.severity is Severity.CRITICAL or (
-        bool(finding.verdict) and finding.severity is Severity.WARNING
-    )
-
-
 def code_of_look(findings: Sequence[Finding], held: Sequence[Held], *, due: bool) -> int:
     """Return the exit code that a look alone deserves."""
     codes = []
@@ -59,12 +35,12 @@ def code_of_look(findings: Sequence[Finding], held: Sequence[Held], *, due: bool
         codes.append(4)
         held = [one for one in held if not one.refused]
     # A critical cause (a lost quorum) explains why facts are missing: then «unhealthy» is the answer.
-    explained = any(is_cause(finding) and finding.severity is Severity.CRITICAL for finding in findings)
+    explained = any(finding.is_cause and finding.severity is Severity.CRITICAL for finding in findings)
     if any(finding.blind for finding in findings) or (held and not explained):
         codes.append(8)
     if due:
         codes.append(3)
-    if any(is_cause(finding) for finding in findings):
+    if any(finding.is_cause for finding in findings):
         codes.append(9)
     return worst(codes)
 
@@ -95,7 +71,7 @@ def ending_of_verify(after: Plan, verdicts: Mapping[str, VerdictNext], *, run_id
         codes.append(6)
     if any(finding.blind for finding in after.findings):
         codes.append(8)
-    if any(is_cause(finding) for finding in after.findings) or after.held:
+    if any(finding.is_cause for finding in after.findings) or after.held:
         codes.append(9)
     code = worst(codes)
     sentence = {
@@ -116,7 +92,7 @@ def ending_of_verify(after: Plan, verdicts: Mapping[str, VerdictNext], *, run_id
 
 def _next_runbooks(plan: Plan, verdicts: Mapping[str, VerdictNext]) -> list[str]:
     """Return, for each cause that the runbook knows a successor for, what to run next."""
-    causes = {finding.verdict for finding in plan.findings if is_cause(finding)}
+    causes = {finding.verdict for finding in plan.findings if finding.is_cause}
     return [
         f"{cause}: sretool runbook {after.next}" + (f" ({after.about})" if after.about else "")
         for cause, after in verdicts.items()
@@ -139,5 +115,5 @@ def _blind(plan: Plan) -> str:
 
 
 def _cause(plan: Plan) -> str:
-    cause = next((finding.sentence for finding in plan.findings if is_cause(finding)), "")
+    cause = next((finding.sentence for finding in plan.findings if finding.is_cause), "")
     return cause or _first_held(plan.held, refused=True)

@@ -1,4 +1,4 @@
-"""Makes changes one wave at a time: look, plan, guard, intent on disk, apply, observe, outcome on disk."""
+"""Makes one wave of changes: guards, intents on disk, apply, observe, outcomes on disk."""
 
 from collections.abc import Sequence
 
@@ -76,7 +76,7 @@ class Executor:
         failure: SretoolError | None = None
         try:
             failure = self._apply(change)
-            outcome = self.observe_until_settled(change, applied=failure is None)
+            outcome = self.observe_until_settled(change)
         except InterruptedRunError as error:
             outcome = Outcome(result=Result.CANNOT_TELL, evidence=error.message)
             self._record(change, outcome, began)
@@ -89,13 +89,11 @@ class Executor:
         writer = self._run.cluster.writer(self._run.deadline.within(CHANGE_SECONDS))
         try:
             self._run.steps[change.step].apply(writer, change)
-        except InterruptedRunError:
-            raise
         except (RemoteError, StateError) as error:
             return error
         return None
 
-    def observe_until_settled(self, change: Change, *, applied: bool) -> Outcome:
+    def observe_until_settled(self, change: Change) -> Outcome:
         """Look until the change is done or will not be; «still going» is waited for to the deadline."""
         limit = self._run.deadline.within(CHANGE_SECONDS)
         grace = limit.within(GRACE_SECONDS)
@@ -105,8 +103,6 @@ class Executor:
             outcome = self.observe(change)
             going = outcome.result is Result.STILL_GOING
             if outcome.result is Result.DONE or not (limit if going else grace).left():
-                return outcome
-            if not applied and outcome.result is Result.NOT_DONE and not grace.left():
                 return outcome
             now = self._run.clock.monotonic()
             if going and now - told >= 1.0:

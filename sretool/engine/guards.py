@@ -27,7 +27,6 @@ class Guards:
             moves=self._moves_made(),
             unattended=self._run.unattended,
             accepted=self._run.accepted,
-            window=False,
         )
         return judge(context)[0]
 

@@ -13,6 +13,7 @@ import msgspec
 
 from sretool.clock import Clock
 from sretool.errors import StateError
+from sretool.folders import sync_folder
 
 _FIRST = "0" * 64
 
@@ -22,7 +23,7 @@ class Record(msgspec.Struct, frozen=True, kw_only=True):
 
     number: int
     at: datetime.datetime
-    kind: str  # begin, look, plan, approval, lock, intent, outcome, note, resume, undone, end
+    kind: str  # begin, plan, retry, approval, intent, outcome, dropped, resume, undo, verify, end
     body: Mapping[str, Any]
     seal: str
 
@@ -44,7 +45,7 @@ class Journal:
         try:
             folder.mkdir(parents=True, mode=0o700)
             journal._open(os.O_CREAT | os.O_EXCL)
-            _sync_folder(folder)
+            sync_folder(folder)
         except OSError as error:
             raise _state_error(journal._path, error) from error
         return journal
@@ -165,11 +166,3 @@ def _state_error(path: Path | None, error: OSError) -> StateError:
         f"cannot keep the journal {path}: {error.strerror}",
         then="free space there, or point XDG_STATE_HOME at another disk",
     )
-
-
-def _sync_folder(folder: Path) -> None:
-    descriptor = os.open(folder, os.O_RDONLY)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)

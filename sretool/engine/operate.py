@@ -15,7 +15,7 @@ from sretool.engine.journal import Record
 from sretool.engine.lock import LEVEL, ClusterLock
 from sretool.engine.plan import Plan, uncovered
 from sretool.engine.planner import Planner
-from sretool.engine.runs import state_folder
+from sretool.engine.runs import locks_folder
 from sretool.errors import (
     InterruptedRunError,
     RemoteError,
@@ -24,7 +24,7 @@ from sretool.errors import (
     StateError,
     Touched,
 )
-from sretool.model import Change, Result, Risk
+from sretool.model import Change, Identity, Result, Risk
 
 
 class Approval(msgspec.Struct, frozen=True, kw_only=True):
@@ -40,10 +40,9 @@ Approver = Callable[[Plan, str], Approval]
 class Operation:
     """One run, from the first look to its ending. Nothing it raises is a RemoteError: those are endings."""
 
-    def __init__(self, run: Run, *, lock_folder: Path | None = None, run_folder: Path) -> None:
+    def __init__(self, run: Run, *, run_folder: Path) -> None:
         self._run = run
         self._guards = Guards(run)
-        self._lock_folder = lock_folder or state_folder() / "locks"
         self._run_folder = run_folder
         self._carrier: Carrier | None = None
 
@@ -86,13 +85,7 @@ class Operation:
             self._require_covered(plan, approved)
         if approver is None or not plan.changes:
             return ending_of_look(plan, self._run.runbook.verdicts)
-        with ClusterLock(
-            self._lock_folder,
-            plan.identity,
-            run_id=self._run.id,
-            run_folder=self._run_folder,
-            clock=self._run.clock,
-        ):
+        with self.lock(plan.identity):
             return self._ask_and_carry(plan, approver, made=())
 
     def _ask_and_carry(self, plan: Plan, approver: Approver, *, made: Sequence[Change]) -> Ending:
@@ -110,7 +103,7 @@ class Operation:
         """Look again with every step: nothing may be due, and no cause may be left."""
         try:
             after = self.look(phase="verify")
-            pause = self._run.runbook.verify_again_after_seconds
+            pause = self._run.runbook.second_look_after(self._run.params)
             if pause and self._run.unattended and self._made_writes():
                 self._run.emit(events.Noted(text=f"looking once more in {pause:.0f} s"))
                 self._run.clock.sleep(pause)
@@ -125,6 +118,16 @@ class Operation:
             )
         return ending_of_verify(
             after, self._run.runbook.verdicts, run_id=self._run.id, made=self._changes_done()
+        )
+
+    def lock(self, identity: Identity) -> ClusterLock:
+        """Return the lock that keeps other runs off this etcd cluster while it is held."""
+        return ClusterLock(
+            locks_folder(),
+            identity,
+            run_id=self._run.id,
+            run_folder=self._run_folder,
+            clock=self._run.clock,
         )
 
     def _require_covered(self, plan: Plan, approved: Plan) -> None:

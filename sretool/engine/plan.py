@@ -1,6 +1,7 @@
 """A plan: what one run would change, in order; how it is saved, and what a fresh look may still do under it."""
 
 import datetime
+import os
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -95,8 +96,6 @@ def _wider(fresh: Mapping[str, Any], approved: Mapping[str, Any]) -> str:
 
 def save_plan(plan: Plan, path: Path) -> None:
     """Write `plan` to `path` (0600); StateError when that fails."""
-    import os
-
     try:
         descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_NOFOLLOW, 0o600)
         with os.fdopen(descriptor, "wb") as file:

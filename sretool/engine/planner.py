@@ -155,7 +155,7 @@ class Planner:
             attempts=spec.retry.attempts,
             within_seconds=self._run.deadline.cap(spec.retry.within_seconds),
             clock=self._run.clock,
-            on_retry=lambda what, cause: self._run.emit(events.ReadRetried(what=what, cause=str(cause))),
+            on_retry=self._note_retry,
         )
 
     def _failed(self, spec: StepSpec, error: RemoteError) -> Proposal:

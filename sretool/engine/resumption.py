@@ -14,12 +14,11 @@ from sretool.engine.executor import Executor
 from sretool.engine.fates import outcome_body
 from sretool.engine.guards import Guards
 from sretool.engine.journal import Record
-from sretool.engine.lock import LEVEL, ClusterLock
+from sretool.engine.lock import LEVEL
 from sretool.engine.operate import Approver, Operation
 from sretool.engine.plan import Plan
-from sretool.engine.runs import state_folder
 from sretool.errors import Touched
-from sretool.model import Change, Identity, Outcome, Result, Risk
+from sretool.model import Change, Result, Risk
 
 
 class Resumption:
@@ -27,7 +26,6 @@ class Resumption:
 
     def __init__(self, run: Run, *, run_folder: Path) -> None:
         self._run = run
-        self._folder = run_folder
         self._guards = Guards(run)
         self._operation = Operation(run, run_folder=run_folder)
 
@@ -67,7 +65,7 @@ class Resumption:
     def _taken_up(self, plan: Plan, how: str) -> Iterator[None]:
         read = self._run.cluster.reader(self._run.deadline)
         require_same_cluster(self._run.cluster.identity(read), plan.identity, self._run.cluster.name)
-        with self._lock(plan.identity):
+        with self._operation.lock(plan.identity):
             self._run.journal.write(how, {})
             self._settle_open_intents()
             yield
@@ -122,18 +120,15 @@ class Resumption:
                 kept.append(f"{change.verb} {change.label} is no longer as the run left it: {now.evidence}")
         return back, kept
 
-    def _settle_open_intents(self) -> tuple[tuple[Change, Outcome], ...]:
+    def _settle_open_intents(self) -> None:
         """Look at each change that was intended and has no outcome; the answers are journaled."""
         executor = Executor(self._run, self._guards, total=0)
-        settled = []
         for change in self._open_intents():
             began = self._run.clock.monotonic()
-            outcome = executor.observe_until_settled(change, applied=False)
+            outcome = executor.observe_until_settled(change)
             seconds = self._run.clock.monotonic() - began
             self._run.journal.write("outcome", outcome_body(change, outcome, seconds=seconds))
             self._run.emit(events.ChangeEnded(change=change, outcome=outcome, seconds=seconds))
-            settled.append((change, outcome))
-        return tuple(settled)
 
     def _open_intents(self) -> list[Change]:
         """Return the intents whose last outcome is missing or says that nobody could tell."""
@@ -162,12 +157,3 @@ class Resumption:
     def _last_plan(self) -> Plan | None:
         plans = [record.body["plan"] for record in self._run.journal.records if "plan" in record.body]
         return msgspec.convert(plans[-1], Plan) if plans else None
-
-    def _lock(self, identity: Identity) -> ClusterLock:
-        return ClusterLock(
-            state_folder() / "locks",
-            identity,
-            run_id=self._run.id,
-            run_folder=self._folder,
-            clock=self._run.clock,
-        )

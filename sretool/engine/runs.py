@@ -1,7 +1,6 @@
 """The folders of runs: where they are, how they are named, which one is meant."""
 
 import datetime
-import os
 import secrets
 from pathlib import Path
 
@@ -9,6 +8,7 @@ import msgspec
 
 from sretool.engine.journal import Record, read_journal
 from sretool.errors import StateError, UsageError
+from sretool.folders import state_folder
 
 
 class RunSummary(msgspec.Struct, frozen=True, kw_only=True):
@@ -24,15 +24,14 @@ class RunSummary(msgspec.Struct, frozen=True, kw_only=True):
     problem: str = ""
 
 
-def state_folder() -> Path:
-    """Return `$XDG_STATE_HOME/sretool`, whether it exists or not."""
-    state = os.environ.get("XDG_STATE_HOME") or str(Path.home() / ".local" / "state")
-    return Path(state) / "sretool"
-
-
 def runs_folder() -> Path:
     """Return the folder that holds one folder a run."""
     return state_folder() / "runs"
+
+
+def locks_folder() -> Path:
+    """Return the folder that holds one lock a cluster."""
+    return state_folder() / "locks"
 
 
 def new_run_id(now: datetime.datetime) -> str:

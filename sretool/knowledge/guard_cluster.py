@@ -110,11 +110,10 @@ def leader_unchanged(context: GuardContext) -> GuardAnswer:
 def _only_member(context: GuardContext, votes: Votes) -> GuardAnswer:
     if votes.spare < 0:
         return (wait if votes.spare_soon >= 0 else refuse)("quorum", str(votes))
-    if context.unattended and not context.window:
+    if context.unattended:
         return refuse(
             "quorum",
-            "the cluster has one member: its stall is an outage, which needs a person at a terminal or a "
-            "maintenance window",
+            "the cluster has one member: its stall is an outage, which needs a person at a terminal",
         )
     return passed("quorum", "the cluster has one member: its stall is an outage")
 

@@ -23,7 +23,7 @@ class GuardAnswer(msgspec.Struct, frozen=True, kw_only=True):
 class GuardContext(msgspec.Struct, frozen=True, kw_only=True):
     """A change, the cluster as it is now, and as it was when the run began.
 
-    `moves` is how often this run moved leadership, `window` tells of a declared maintenance window.
+    `moves` is how often this run moved leadership.
     """
 
     state: EtcdState
@@ -32,7 +32,6 @@ class GuardContext(msgspec.Struct, frozen=True, kw_only=True):
     moves: int
     unattended: bool
     accepted: tuple[str, ...] = ()
-    window: bool = False
 
     def is_accepted(self, word: str) -> bool:
         """Tell whether a person, who is there to see what happens, overrode the rule with `--accept word`."""

@@ -47,12 +47,7 @@ def findings_of(health: ClusterHealth) -> tuple[Finding, ...]:
 def is_healthy(health: ClusterHealth) -> Known[bool]:
     """Tell whether every rule holds; unknown when nothing is seen wrong but something could not be read."""
     found = findings_of(health)
-    wrong = any(
-        not one.blind
-        and (one.severity is Severity.CRITICAL or (one.severity is Severity.WARNING and one.verdict))
-        for one in found
-    )
-    if wrong or any(status.errors for status in health.statuses):
+    if any(one.is_cause for one in found) or any(status.errors for status in health.statuses):
         return False
     blind = next((one.sentence for one in found if one.blind), "")
     return Unknown(blind) if blind else True

@@ -20,6 +20,7 @@ from sretool.model import (
     Result,
     Risk,
     Unknown,
+    known_only,
 )
 from sretool.model.latency import MemberLatency
 
@@ -162,7 +163,7 @@ def move_change(
 
 def judge_move(change: Change, statuses: Mapping[str, Known[EndpointStatus]]) -> Outcome:
     """Return whether leadership has left the old leader, by what a quorum of voters names as theirs."""
-    known = {name: status for name, status in statuses.items() if not isinstance(status, Unknown)}
+    known = known_only(statuses)
     voters = [status for status in known.values() if not status.is_learner]
     quorum = int(change.before["voters"]) // 2 + 1
     if len(voters) < quorum:

@@ -44,9 +44,9 @@ def diagnose(sample: LatencySample) -> Diagnosis:
         *judge_load(view, () if elsewhere else follows, explained=_explained(view, paths)),
     )
     found += _churn(view, found)
-    blind = blind_spots(view, has_cause=any(is_cause(finding) for finding in found))
+    blind = blind_spots(view, has_cause=any(finding.is_cause for finding in found))
     found += judge_database(view)
-    causes = tuple(dict.fromkeys(finding.verdict for finding in found if is_cause(finding)))
+    causes = tuple(dict.fromkeys(finding.verdict for finding in found if finding.is_cause))
     unread = unread_reason(view)
     nothing_wrong = not causes and not any(finding.blind for finding in (*found, *blind))
     return Diagnosis(
@@ -79,11 +79,6 @@ def judge_each(sample: LatencySample) -> tuple[MemberLatency, ...]:
     )
 
 
-def is_cause(finding: Finding) -> bool:
-    """Tell whether `finding` names what is wrong, as opposed to a note, or to what could not be read."""
-    return bool(finding.verdict) and finding.severity >= Severity.WARNING and not finding.blind
-
-
 def _explained(view: LatencyView, paths: SlowPaths) -> frozenset[str]:
     """Return the members whose slowness follows from a cause that was found already."""
     nodes = {node.name for node in paths.nodes}
@@ -101,7 +96,7 @@ def _explained(view: LatencyView, paths: SlowPaths) -> frozenset[str]:
 
 def _churn(view: LatencyView, found: tuple[Finding, ...]) -> tuple[Finding, ...]:
     """Return `leader-churn` as a cause of its own only where nothing that was found explains it."""
-    if not view.leader_changes or any(is_cause(finding) for finding in found):
+    if not view.leader_changes or any(finding.is_cause for finding in found):
         return ()
     return (
         Finding(

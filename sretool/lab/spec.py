@@ -1,13 +1,12 @@
 """What a lab is: its specification, where it lives on disk, and the addresses of its members."""
 
-import os
 import re
-from collections.abc import Mapping
 from pathlib import Path
 
 import msgspec
 
 from sretool.errors import UsageError
+from sretool.folders import cache_folder, config_folder, state_folder
 
 RELEASES = {"3.5": "3.5.35", "3.6": "3.6.16", "3.7": "3.7.3"}
 """The etcd release that stands for each minor version; its module is under `modules/`."""
@@ -52,19 +51,9 @@ class LabHome(msgspec.Struct, frozen=True, kw_only=True):
     cache: Path
 
     @classmethod
-    def of_user(cls, environment: Mapping[str, str] = os.environ) -> "LabHome":
+    def of_user(cls) -> "LabHome":
         """Return the XDG folders of the person who runs sretool."""
-
-        def folder(variable: str, default: str) -> Path:
-            given = environment.get(variable, "")
-            base = Path(given) if Path(given).is_absolute() else Path.home() / default
-            return base / "sretool"
-
-        return cls(
-            state=folder("XDG_STATE_HOME", ".local/state"),
-            config=folder("XDG_CONFIG_HOME", ".config"),
-            cache=folder("XDG_CACHE_HOME", ".cache"),
-        )
+        return cls(state=state_folder(), config=config_folder(), cache=cache_folder())
 
     def lab_dir(self, name: str) -> Path:
         """Return the folder that holds everything of the lab `name`."""

@@ -17,14 +17,13 @@ from sretool.model.etcd import (
     Silence,
     SnapshotFile,
 )
-from sretool.model.known import Known, Unknown, is_known
+from sretool.model.known import Known, Unknown, known_only
 from sretool.model.metrics import (
     MINIMUM_SAMPLES,
     Histogram,
     MetricsPage,
     Sample,
     increase,
-    quantile,
     window,
 )
 from sretool.model.plan import (
@@ -75,7 +74,6 @@ __all__ = [
     "SnapshotFile",
     "Unknown",
     "increase",
-    "is_known",
-    "quantile",
+    "known_only",
     "window",
 ]

@@ -1,9 +1,11 @@
 """A value, or unknown with a reason: never a guess, never None."""
 
+from collections.abc import Mapping
 from typing import TypeAlias, TypeVar
 
 import msgspec
 
+K = TypeVar("K")
 T = TypeVar("T")
 
 
@@ -19,6 +21,6 @@ class Unknown(msgspec.Struct, frozen=True, tag="unknown"):
 Known: TypeAlias = T | Unknown
 
 
-def is_known(value: object) -> bool:
-    """Tell whether `value` was read. For narrowing types write `not isinstance(value, Unknown)`."""
-    return not isinstance(value, Unknown)
+def known_only(values: Mapping[K, Known[T]]) -> dict[K, T]:
+    """Return the entries that were read: of the statuses by member, those of the members that answered."""
+    return {key: value for key, value in values.items() if not isinstance(value, Unknown)}

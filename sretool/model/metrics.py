@@ -139,23 +139,6 @@ def window(later: MetricsPage, earlier: MetricsPage, name: str, **labels: str) -
     return Histogram(bounds=after.bounds, counts=counts, sum=after.sum - before.sum)
 
 
-def quantile(
-    later: MetricsPage,
-    earlier: MetricsPage,
-    name: str,
-    q: float,
-    *,
-    minimum_samples: float = MINIMUM_SAMPLES,
-    **labels: str,
-) -> Known[float]:
-    """Return the `q` quantile of what was counted between two pages, in the histogram's own unit."""
-    counted = window(later, earlier, name, **labels)
-    if isinstance(counted, Unknown):
-        return counted
-    found = counted.quantile(q, minimum_samples=minimum_samples)
-    return Unknown(f"{_shown(name, labels)}: {found.reason}") if isinstance(found, Unknown) else found
-
-
 def _restarted(later: MetricsPage, earlier: MetricsPage) -> Unknown | None:
     after, before = later.value(_PROCESS_START), earlier.value(_PROCESS_START)
     if isinstance(after, Unknown) or isinstance(before, Unknown):

@@ -73,6 +73,15 @@ class Finding(msgspec.Struct, frozen=True, kw_only=True):
     follows_from: str = ""
     blind: bool = False
 
+    @property
+    def is_cause(self) -> bool:
+        """Tell whether it says what is wrong, as opposed to a note, or to what could not be read."""
+        if self.blind:
+            return False
+        return self.severity is Severity.CRITICAL or (
+            self.severity is Severity.WARNING and bool(self.verdict)
+        )
+
 
 class Cost(msgspec.Struct, frozen=True, kw_only=True):
     """The predicted cost: `stalls` maps a member's name to seconds, `seconds` is the whole change."""

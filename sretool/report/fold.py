@@ -211,7 +211,6 @@ _TOLD = {
     "outcome": "{outcome[result]}: {name}: {outcome[evidence]}",
     "dropped": "dropped: {name}: {reason}",
     "retry": "tried again: {what}: {cause}",
-    "note": "{text}",
     "resume": "resumed",
     "undo": "undo began",
     "end": "ended with exit {exit_code}: {sentence}",

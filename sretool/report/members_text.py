@@ -7,7 +7,7 @@ import msgspec
 from sretool.knowledge.health import disagreement_of, lags_of
 from sretool.knowledge.health_findings import LAG_NOTICED
 from sretool.knowledge.space import QUOTA_WARNING
-from sretool.model import EndpointStatus, Known, Silence, Unknown
+from sretool.model import EndpointStatus, Known, Silence, Unknown, known_only
 from sretool.report.format import PAGE_COLUMNS, show_bytes, show_percent, table, wrapped
 
 # A member that is seen to be stopped is unhealthy; one that we cannot reach may be well.
@@ -36,7 +36,7 @@ def glance(
     silences: Mapping[str, tuple[Silence, str]],
 ) -> tuple[MemberGlance, ...]:
     """Return one row for each member in `endpoints`, in that order."""
-    answered = {name: status for name, status in statuses.items() if not isinstance(status, Unknown)}
+    answered = known_only(statuses)
     lags = lags_of(answered)
     return tuple(
         _answering(name, endpoint, answered[name], quotas[name], lags.get(name))
@@ -48,7 +48,7 @@ def glance(
 
 def cluster_problems(rows: Sequence[MemberGlance]) -> tuple[str, ...]:
     """Return what is wrong between the members: no leader, no quorum, disagreement."""
-    answered = {row.name: row.status for row in rows if not isinstance(row.status, Unknown)}
+    answered = known_only({row.name: row.status for row in rows})
     if not answered:
         return (f"none of {len(rows)} members answers",)
     quorum = len(rows) // 2 + 1

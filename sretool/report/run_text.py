@@ -2,8 +2,8 @@
 
 from collections.abc import Iterable, Sequence
 
-from sretool.engine.ending import MEANING
 from sretool.engine.runs import RunSummary
+from sretool.errors import EXIT_CODES
 from sretool.model import Finding, Severity
 from sretool.report.fold import MadeChange, RunReport, writes_of
 from sretool.report.format import (
@@ -92,7 +92,7 @@ def _did(report: RunReport) -> str:
 def _ended(report: RunReport) -> str:
     if report.ending is None:
         return f"it did not end: it is at work (pid {report.pid}), or was killed; sretool resume {report.run}"
-    meaning = MEANING[report.ending.exit_code]
+    meaning = EXIT_CODES[report.ending.exit_code]
     return f"exit {report.ending.exit_code} ({meaning}): {report.ending.sentence}"
 
 

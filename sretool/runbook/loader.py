@@ -9,7 +9,7 @@ import msgspec
 
 from sretool.documents import Document, NodePath, Problems, scan_document, suggest
 from sretool.runbook.conditions import compile_conditions
-from sretool.runbook.model import ParamSpec, RetrySpec, Runbook, StepSpec, VerdictNext
+from sretool.runbook.model import ParamSpec, ParamType, RetrySpec, Runbook, StepSpec, VerdictNext
 from sretool.runbook.params import (
     build_params,
     defaults_of,
@@ -32,7 +32,7 @@ from sretool.runbook.shapes import (
     VerifyShape,
 )
 from sretool.runbook.strict import ShapeError, convert, encoded_fields, name_of, read_fields, read_struct
-from sretool.step import AnyStep
+from sretool.step import AnyStep, Duration
 
 __all__ = ["load_runbook", "resolve_params", "step_params"]
 
@@ -77,7 +77,7 @@ class _Reading:
             "params": tuple(param for param in self._params.values() if param),
             "steps": steps,
             "verdicts": self._read_verdicts(head.get("verdicts", {})),
-            "verify_again_after_seconds": self._read_verify(head.get("verify")),
+            "verify_again_after": self._read_verify(head.get("verify")),
             "deadline_seconds": float(deadline),
         }
 
@@ -105,14 +105,29 @@ class _Reading:
         words = msgspec.structs.asdict(needs) if needs else {}
         return {path: word for path, word in words.items() if word is not msgspec.UNSET}
 
-    def _read_verify(self, value: Any) -> float:
-        if value is None:
-            return 0.0
-        verify = read_struct(self._document, ("verify",), value, VerifyShape, self._problems)
+    def _read_verify(self, value: Any) -> Duration | str:
+        """Return the pause before the second look, or the name of the parameter that holds it."""
+        path = ("verify", "again_after")
+        verify = None
+        if value is not None:
+            verify = read_struct(self._document, ("verify",), value, VerifyShape, self._problems)
         if verify is None:
-            return 0.0
-        self._check_positive(("verify", "again_after"), verify.again_after)
-        return float(verify.again_after)
+            return Duration(0)
+        try:
+            named = param_named(verify.again_after)
+            if named is None:
+                pause = Duration.parse(verify.again_after)
+                self._check_positive(path, pause)
+                return pause
+        except ValueError as error:  # a ShapeError is one
+            self._add(path, str(error))
+            return Duration(0)
+        param = self._params.get(named)
+        if named not in self._params:
+            self._add(path, f"there is no parameter {named}{suggest(named, self._params)}")
+        elif param is not None and param.type is not ParamType.DURATION:
+            self._add(path, f"the parameter {named} is of type {param.type}: it must be duration")
+        return named
 
     def _read_verdicts(self, value: dict[str, Any]) -> dict[str, VerdictNext]:
         found: dict[str, VerdictNext] = {}

@@ -2,10 +2,12 @@
 
 import enum
 from collections.abc import Mapping
+from typing import cast
 
 import msgspec
 
 from sretool.runbook.expressions import Condition
+from sretool.step import Duration
 
 
 class ParamType(enum.StrEnum):
@@ -57,7 +59,10 @@ class VerdictNext(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Runbook(msgspec.Struct, frozen=True, kw_only=True):
-    """A loaded runbook. `text` is the exact file, `origin` where it came from."""
+    """A loaded runbook. `text` is the exact file, `origin` where it came from.
+
+    `verify_again_after` is a duration (0: no second look), or the name of the parameter that holds one.
+    """
 
     name: str
     summary: str
@@ -66,7 +71,12 @@ class Runbook(msgspec.Struct, frozen=True, kw_only=True):
     params: tuple[ParamSpec, ...] = ()
     steps: tuple[StepSpec, ...]
     verdicts: Mapping[str, VerdictNext] = {}
-    verify_again_after_seconds: float = 0.0
+    verify_again_after: Duration | str = Duration(0)
     deadline_seconds: float = 2700.0
     text: str
     origin: str
+
+    def second_look_after(self, params: Mapping[str, object]) -> Duration:
+        """Return the pause before the second look of an unattended run; 0 for none."""
+        pause = self.verify_again_after
+        return cast("Duration", params[pause]) if isinstance(pause, str) else pause

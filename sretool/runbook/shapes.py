@@ -62,7 +62,10 @@ class VerdictShape(msgspec.Struct, frozen=True, kw_only=True):
 class VerifyShape(msgspec.Struct, frozen=True, kw_only=True):
     """How the result is proved."""
 
-    again_after: Annotated[Duration, msgspec.Meta(description="look once more after this, when unattended")]
+    again_after: Annotated[
+        Text,
+        msgspec.Meta(description="look once more after this duration, or {{ params.NAME }}, when unattended"),
+    ]
 
 
 class RunbookShape(msgspec.Struct, frozen=True, kw_only=True):

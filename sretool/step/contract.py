@@ -25,9 +25,8 @@ class Step(abc.ABC, Generic[P, F]):
     uses: ClassVar[str]
     risk: ClassVar[Risk]  # the highest of its changes
     precaution: ClassVar[bool] = False  # its changes are due only before a later step's due change
-    reads_by_hand: ClassVar[
-        tuple[str, ...]
-    ] = ()  # what looks alike: `{endpoints}`, `{endpoint}`, `{metrics}`
+    # The commands that read the same; `{endpoints}`, `{endpoint}` and `{metrics}` are filled in.
+    reads_by_hand: ClassVar[tuple[str, ...]] = ()
     params_type: ClassVar[type[msgspec.Struct]]
     facts_type: ClassVar[type[msgspec.Struct]]
 

@@ -18,7 +18,6 @@ from sretool.model import (
     Alarm,
     AlarmType,
     Change,
-    EndpointStatus,
     Known,
     MemberId,
     Outcome,
@@ -26,6 +25,7 @@ from sretool.model import (
     Result,
     Risk,
     Unknown,
+    known_only,
 )
 from sretool.step import Duration, Percent, Step
 
@@ -92,13 +92,10 @@ class EtcdAlarmDisarm(Step[EtcdAlarmDisarmParams, EtcdAlarmDisarmFacts]):
             nospace=_named(etcd, raised),
             spaces=spaces,
             through=_through(etcd),
-            revisions=tuple((name, one.revision) for name, one in _known(etcd.status()).items()),
+            revisions=tuple((name, one.revision) for name, one in known_only(etcd.status()).items()),
             is_kubernetes=etcd.is_kubernetes(),
             use=use,
-            growth=growth_of(
-                [page for page in etcd.metrics().values() if not isinstance(page, Unknown)],
-                now=etcd.utc_now().timestamp(),
-            ),
+            growth=growth_of(tuple(known_only(etcd.metrics()).values()), now=etcd.utc_now().timestamp()),
         )
         return EtcdAlarmDisarmFacts(above=above, view=view)
 
@@ -128,10 +125,6 @@ class EtcdAlarmDisarm(Step[EtcdAlarmDisarmParams, EtcdAlarmDisarmFacts]):
         return _observe_writes(read.etcd, change)
 
 
-def _known(statuses: Mapping[str, Known[EndpointStatus]]) -> dict[str, EndpointStatus]:
-    return {name: status for name, status in statuses.items() if not isinstance(status, Unknown)}
-
-
 def _spaces(etcd: EtcdReader) -> tuple[MemberSpace, ...]:
     """Return the space of every member; the inventory may still name one that was removed."""
     statuses, pages, listed = etcd.status(), etcd.metrics(), etcd.member_list()
@@ -156,7 +149,7 @@ def _named(etcd: EtcdReader, alarms: Sequence[Alarm]) -> tuple[NoSpaceAlarm, ...
     """Return NOSPACE of every member: those that raised it, those that could, those that were removed."""
     raised = {alarm.member_id for alarm in alarms if alarm.type is AlarmType.NOSPACE}
     listed = etcd.member_list()
-    names = {status.member_id: name for name, status in _known(etcd.status()).items()}
+    names = {status.member_id: name for name, status in known_only(etcd.status()).items()}
     if isinstance(listed, Unknown):
         return tuple(
             NoSpaceAlarm(member_id=one, name=names.get(one, ""), peer_url="", is_raised=True)
@@ -188,14 +181,14 @@ def _use(etcd: EtcdReader) -> Known[Census]:
 
 def _through(etcd: EtcdReader) -> str:
     """Return the leader when it answers, else a voter; empty when no member does."""
-    voters = {name: one for name, one in _known(etcd.status()).items() if not one.is_learner}
+    voters = {name: one for name, one in known_only(etcd.status()).items() if not one.is_learner}
     return min(voters, key=lambda name: (not voters[name].is_leader, name), default="")
 
 
 def _observe_disarmed(etcd: EtcdReader, member_id: MemberId) -> Outcome:
     ends = etcd.now() + SHOWN_SECONDS
     while True:
-        statuses = _known(etcd.status_now()).values()
+        statuses = known_only(etcd.status_now()).values()
         shown = {alarm for status in statuses for alarm in alarms_of_errors(status.errors)}
         is_shown = any(one.member_id == member_id and one.type is AlarmType.NOSPACE for one in shown)
         if not statuses:

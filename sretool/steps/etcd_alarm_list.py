@@ -7,7 +7,7 @@ import msgspec
 from sretool.cluster import ClusterReader
 from sretool.cluster.etcd_questions import has_quorum
 from sretool.knowledge.alarms import RaisedAlarms, alarm_findings
-from sretool.model import Alarm, Change, Known, Proposal, Risk, Unknown
+from sretool.model import Alarm, Change, Known, Proposal, Risk, Unknown, known_only
 from sretool.step import Step
 
 
@@ -45,16 +45,16 @@ class EtcdAlarmList(Step[EtcdAlarmListParams, EtcdAlarmListFacts]):
         etcd = read.etcd
         alarms = etcd.alarms()
         members = etcd.member_list()
-        statuses = [status for status in etcd.status().values() if not isinstance(status, Unknown)]
+        statuses = known_only(etcd.status())
         names = {} if isinstance(members, Unknown) else {one.id: one.name for one in members.members}
-        names |= {s.member_id: n for n, s in etcd.status().items() if not isinstance(s, Unknown)}
+        names |= {status.member_id: name for name, status in statuses.items()}
         return EtcdAlarmListFacts(
             types=_types(alarms),
             raised=RaisedAlarms(
                 alarms=alarms,
                 names=tuple(sorted(names.items())),
                 names_are_complete=not isinstance(members, Unknown),
-                has_quorum=has_quorum(read.etcd),
+                has_quorum=has_quorum(etcd),
                 answering=len(statuses),
             ),
         )

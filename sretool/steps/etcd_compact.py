@@ -32,6 +32,7 @@ from sretool.model import (
     Risk,
     Severity,
     Unknown,
+    known_only,
 )
 from sretool.step import Step
 
@@ -94,11 +95,7 @@ class EtcdCompact(Step[EtcdCompactParams, EtcdCompactFacts]):
 
     def look(self, read: ClusterReader, params: EtcdCompactParams) -> EtcdCompactFacts:
         etcd = read.etcd
-        voters = {
-            name: status
-            for name, status in etcd.status().items()
-            if not isinstance(status, Unknown) and not status.is_learner
-        }
+        voters = {name: status for name, status in known_only(etcd.status()).items() if not status.is_learner}
         if not voters:
             raise RemoteError(f"no voting etcd member of {read.name} answers")
         through = min(voters, key=lambda name: (not voters[name].is_leader, name))
@@ -165,7 +162,7 @@ class EtcdCompact(Step[EtcdCompactParams, EtcdCompactFacts]):
         target = int(change.selection["revision"])
         etcd = read.etcd
         revisions = read_compact_revisions(etcd, tuple(before))
-        known = {name: value for name, value in revisions.items() if not isinstance(value, Unknown)}
+        known = known_only(revisions)
         behind = [name for name, revision in known.items() if revision < target]
         unread = [name for name in before if name not in known]
         if known and len(behind) == len(known):

@@ -12,14 +12,7 @@ from sretool.cluster.state import quota_of
 from sretool.errors import RemoteError
 from sretool.knowledge.health import ClusterHealth, MemberRow, disagreement_of, lags_of
 from sretool.knowledge.health_findings import LAG_NOTICED, findings_of, is_healthy
-from sretool.model import (
-    Change,
-    EndpointStatus,
-    Known,
-    Proposal,
-    Risk,
-    Unknown,
-)
+from sretool.model import Change, EndpointStatus, Known, Proposal, Risk, Unknown, known_only
 from sretool.step import Step
 
 N = TypeVar("N", int, float)
@@ -111,7 +104,7 @@ class EtcdEndpointStatus(Step[EtcdEndpointStatusParams, EtcdEndpointStatusFacts]
 
 def _health(etcd: EtcdReader, days: Mapping[str, Known[float]]) -> ClusterHealth:
     statuses, pages, silences = etcd.status(), etcd.metrics(), etcd.silences()
-    disagreement, lags = _sampled(etcd, {n: s for n, s in statuses.items() if not isinstance(s, Unknown)})
+    disagreement, lags = _sampled(etcd, known_only(statuses))
     rows = tuple(
         MemberRow(
             name=member.name,
@@ -148,7 +141,7 @@ def _sampled(etcd: EtcdReader, statuses: dict[str, EndpointStatus]) -> tuple[str
         if not (disagreement_of(statuses) or lagging or (leaderless and enough_answer)):
             break
         etcd.wait(SAMPLE_SECONDS)
-        again = {n: s for n, s in etcd.status_now(statuses).items() if not isinstance(s, Unknown)}
+        again = known_only(etcd.status_now(statuses))
         statuses = again or statuses
         fresh = lags_of(statuses)
         lags = {name: min(lag, lags.get(name, lag)) for name, lag in fresh.items()} or lags

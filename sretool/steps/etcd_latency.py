@@ -1,4 +1,4 @@
-"""`etcd.latency`: why etcd is slow, or that it is not."""
+"""The step etcd.latency: why is etcd slow, or is it not?"""
 
 from collections.abc import Sequence
 from typing import Annotated
@@ -10,8 +10,7 @@ from sretool.cluster.latency import measure_latency
 from sretool.knowledge.verdicts import diagnose, judge_each
 from sretool.model import Change, Known, Proposal, Risk, Unknown
 from sretool.model.latency import LatencySample
-from sretool.step import Step
-from sretool.step.units import Duration
+from sretool.step import Duration, Step
 
 
 class EtcdLatencyParams(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -81,7 +80,6 @@ class EtcdLatency(Step[EtcdLatencyParams, EtcdLatencyFacts]):
         )
 
     def plan(self, params: EtcdLatencyParams, facts: EtcdLatencyFacts, earlier: Sequence[Change]) -> Proposal:
-        del params, earlier
         return Proposal(findings=diagnose(facts.sample).findings)
 
 

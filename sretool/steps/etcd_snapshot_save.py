@@ -30,6 +30,7 @@ from sretool.model import (
     Result,
     Risk,
     Unknown,
+    known_only,
 )
 from sretool.step import Duration, Step
 
@@ -86,7 +87,7 @@ class EtcdSnapshotSave(Step[EtcdSnapshotSaveParams, EtcdSnapshotSaveFacts]):
     def look(self, read: ClusterReader, params: EtcdSnapshotSaveParams) -> EtcdSnapshotSaveFacts:
         folder = Path(params.directory) if params.directory else snapshots_folder(read.name)
         etcd = read.etcd
-        statuses = [status for status in etcd.status().values() if not isinstance(status, Unknown)]
+        statuses = tuple(known_only(etcd.status()).values())
         source = choose_source(_sources(etcd), lag_allowed=LAG_NOTICED)
         if source is None:
             raise RemoteError(f"no etcd member of {read.name} answers that a snapshot could be taken from")
@@ -155,7 +156,7 @@ class EtcdSnapshotSave(Step[EtcdSnapshotSaveParams, EtcdSnapshotSaveFacts]):
 
 
 def _sources(etcd: EtcdReader) -> list[SnapshotSource]:
-    statuses = {name: one for name, one in etcd.status().items() if not isinstance(one, Unknown)}
+    statuses = known_only(etcd.status())
     lags, pages = lags_of(statuses), etcd.metrics()
     found = []
     for name, status in statuses.items():

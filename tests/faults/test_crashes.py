@@ -7,7 +7,7 @@ import pytest
 from sretool.lab import LabSpec
 from tests.support.etcd_cluster import running_lab
 from tests.support.filled import alarms, empty, fill, put_succeeds, statuses
-from tests.support.sretool_cli import ROOT, Sretool
+from tests.support.sretool_cli import Sretool
 
 pytestmark = [
     pytest.mark.real,
@@ -27,13 +27,7 @@ def lab(tmp_path_factory):
         yield lab
 
 
-@pytest.fixture(scope="module")
-def runbook(tmp_path_factory):
-    """The shipped recovery, without the unattended second look a minute later."""
-    text = (ROOT / "runbooks" / "etcd-nospace.yaml").read_text()
-    path = tmp_path_factory.mktemp("books") / "etcd-nospace.yaml"
-    path.write_text(text.replace("again_after: 60s", "again_after: 1s"))
-    return str(path)
+RECOVER = ("runbook", "etcd-nospace", "--approve", "irreversible", "-p", "second_look=1s")
 
 
 def defragmentations(lab):
@@ -64,12 +58,12 @@ POINTS = [
 
 
 @pytest.mark.parametrize("point", POINTS)
-def test_a_killed_run_is_resumed_to_the_same_end(lab, runbook, point, tmp_path):
+def test_a_killed_run_is_resumed_to_the_same_end(lab, point, tmp_path):
     sretool = Sretool(lab.base, lab.name, state=tmp_path / "state")
     fill(lab)
     before = defragmentations(lab)
     try:
-        killed = sretool("runbook", runbook, "--approve", "irreversible", crash=point)
+        killed = sretool(*RECOVER, crash=point)
         if killed.returncode == 0:  # the point lies behind the end of the run
             assert put_succeeds(lab)
             return
@@ -79,7 +73,7 @@ def test_a_killed_run_is_resumed_to_the_same_end(lab, runbook, point, tmp_path):
             return
         resumed = sretool("resume", "--approve", "irreversible")
         if "began" in resumed.stderr and resumed.returncode == 4:  # killed before its first record was whole
-            resumed = sretool("runbook", runbook, "--approve", "irreversible")
+            resumed = sretool(*RECOVER)
         assert resumed.returncode == 0, resumed.stdout + resumed.stderr
         assert alarms(lab) == ""
         assert put_succeeds(lab)

@@ -8,7 +8,7 @@ from sretool.errors import SretoolError
 from sretool.lab import LabSpec
 from tests.support.etcd_cluster import running_lab
 from tests.support.filled import alarms, empty, fill, put_succeeds, results, statuses
-from tests.support.sretool_cli import ROOT, Sretool
+from tests.support.sretool_cli import Sretool
 
 pytestmark = [pytest.mark.real, pytest.mark.faults]
 
@@ -27,14 +27,7 @@ def sretool(lab, tmp_path):
     empty(lab)
 
 
-@pytest.fixture(scope="module")
-def runbook(tmp_path_factory):
-    """The shipped runbook, with the unattended second look after a second instead of a minute."""
-    text = (ROOT / "runbooks" / "etcd-latency.yaml").read_text()
-    assert "again_after: 60s" in text
-    path = tmp_path_factory.mktemp("books") / "etcd-latency.yaml"
-    path.write_text(text.replace("again_after: 60s", "again_after: 1s"))
-    return str(path)
+RECOVER = ("runbook", "etcd-latency", "--approve", "irreversible", "-p", "window=1s", "-p", "second_look=1s")
 
 
 def test_a_plan_says_everything_and_changes_nothing(lab, sretool):
@@ -52,10 +45,10 @@ def test_a_plan_says_everything_and_changes_nothing(lab, sretool):
     assert not any(record["kind"] == "intent" for record in sretool.journal())
 
 
-def test_garbage_is_recovered_proved_and_not_due_again(lab, sretool, runbook):
+def test_garbage_is_recovered_proved_and_not_due_again(lab, sretool):
     fill(lab)
     assert not put_succeeds(lab)
-    done = sretool("runbook", runbook, "--approve", "irreversible", "-p", "window=1s")
+    done = sretool(*RECOVER)
     assert done.returncode == 0, done.stdout + done.stderr
     assert in_order(results(sretool.journal())) == [
         ("save-snapshot", "done"),
@@ -70,14 +63,14 @@ def test_garbage_is_recovered_proved_and_not_due_again(lab, sretool, runbook):
     assert alarms(lab) == ""
     assert put_succeeds(lab)
     assert all(status["dbSize"] < 12 << 20 for status in statuses(lab).values())
-    again = sretool("runbook", runbook, "--approve", "irreversible", "-p", "window=1s")
+    again = sretool(*RECOVER)
     assert again.returncode == 0, again.stdout + again.stderr
     assert "nothing to do" in again.stdout
 
 
-def test_live_data_is_not_disarmed_and_the_person_can_go_on_by_hand(lab, sretool, runbook):
+def test_live_data_is_not_disarmed_and_the_person_can_go_on_by_hand(lab, sretool):
     fill(lab, content="live")
-    done = sretool("runbook", runbook, "--approve", "irreversible", "-p", "window=1s")
+    done = sretool(*RECOVER)
     assert done.returncode == 5, done.stdout + done.stderr
     assert alarms(lab)
     assert not put_succeeds(lab)
@@ -110,14 +103,14 @@ def refill(lab, stop, number):
                 stop.wait(0.02)
 
 
-def test_refilled_while_recovering_is_said_and_not_looped(lab, sretool, runbook):
+def test_refilled_while_recovering_is_said_and_not_looped(lab, sretool):
     fill(lab)
     stop = threading.Event()
     writers = [threading.Thread(target=refill, args=(lab, stop, number)) for number in range(3)]
     for writer in writers:
         writer.start()
     try:
-        done = sretool("runbook", runbook, "--approve", "irreversible", "-p", "window=1s")
+        done = sretool(*RECOVER)
     finally:
         stop.set()
         for writer in writers:

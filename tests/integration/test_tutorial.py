@@ -40,4 +40,5 @@ def run(arguments: list[str], environment, folder: Path):
         timeout=150,
         cwd=folder,
         env=environment,
+        check=False,
     )

@@ -177,7 +177,7 @@ class AnswerStream:
             raise self._connection._translated(  # noqa: SLF001 - the stream is the connection's other half
                 error, self._rpc, began=self._began, timeout_seconds=self._timeout_seconds, writes=False
             ) from error
-        self._connection._has_answered = True  # noqa: SLF001
+        self._connection._has_answered = True  # noqa: SLF001 - as above
         return answer
 
     def cancel(self) -> None:

@@ -131,14 +131,13 @@ def test_with_a_frozen_member_nothing_is_stalled_and_what_helps_is_allowed(lab, 
 
 
 @pytest.mark.parametrize("version", ["3.5", "3.7"])
-def test_a_single_member_is_defragmented_in_place_with_a_person_or_in_a_window(tmp_path, version):
+def test_a_single_member_is_defragmented_in_place_with_a_person(tmp_path, version):
     with running_lab(tmp_path, LabSpec(name="single", members=1, version=version)) as lab, opened(lab) as one:
         fragment(lab, 48)
         driver = StepDriver(one, EtcdDefrag(), PARAMS)
         ((change,),) = driver.plan().waves
         unattended = driver.judge(change)[0]
         assert (unattended.verdict, unattended.rule) == ("refuse", "quorum")
-        assert driver.judge(change, window=True)[0].verdict == "pass"
         assert driver.judge(change, unattended=False)[0].verdict == "pass"
         assert driver.apply(change) is None
         _, outcome = driver.observe_to_the_end(change)

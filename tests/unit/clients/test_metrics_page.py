@@ -9,7 +9,7 @@ from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, gene
 from prometheus_client.parser import text_string_to_metric_families
 
 from sretool.clients.metrics import parse_metrics
-from sretool.model import MetricsPage, Unknown, increase, quantile, window
+from sretool.model import Known, MetricsPage, Unknown, increase, window
 
 _NAME = "disk_seconds"
 
@@ -96,29 +96,34 @@ def _observed(*values: float) -> tuple[MetricsPage, MetricsPage]:
     return process.page(), earlier
 
 
+def _quantile(later: MetricsPage, earlier: MetricsPage, q: float, **labels: str) -> Known[float]:
+    counted = window(later, earlier, _NAME, **labels)
+    return counted if isinstance(counted, Unknown) else counted.quantile(q)
+
+
 def test_a_quantile_is_of_the_window_alone() -> None:
     later, earlier = _observed(*[0.05] * 100)
-    found = quantile(later, earlier, _NAME, 0.99, to="m2")
+    found = _quantile(later, earlier, 0.99, to="m2")
     assert found == pytest.approx(0.01 + 0.09 * 0.99)
 
 
 def test_a_quantile_above_the_last_bound_is_told_as_that_bound() -> None:
     later, earlier = _observed(*[7.0] * 100)
-    assert quantile(later, earlier, _NAME, 0.99) == 1.0
+    assert _quantile(later, earlier, 0.99) == 1.0
 
 
 def test_a_quantile_skips_empty_buckets() -> None:
     later, earlier = _observed(*[0.5] * 100)
-    assert quantile(later, earlier, _NAME, 0.5) == pytest.approx(0.1 + 0.9 * 0.5)
+    assert _quantile(later, earlier, 0.5) == pytest.approx(0.1 + 0.9 * 0.5)
 
 
 @pytest.mark.parametrize(("samples", "known"), [(0, False), (19, False), (20, True)])
 def test_too_few_samples_are_unknown_and_not_good(samples: int, known: bool) -> None:
     later, earlier = _observed(*[0.001] * samples)
-    found = quantile(later, earlier, _NAME, 0.99)
+    found = _quantile(later, earlier, 0.99)
     assert isinstance(found, Unknown) is not known
     if not known:
-        assert found == Unknown(f"{_NAME}: {samples} samples, a p99 needs 20")
+        assert found == Unknown(f"{samples} samples, a p99 needs 20")
 
 
 def test_a_small_window_still_has_a_mean() -> None:
@@ -155,7 +160,7 @@ def test_after_a_restart_nothing_is_known_of_the_window() -> None:
         process.seconds.labels("m2").observe(1)
     restarted = Unknown("the process restarted between the two readings")
     assert increase(after.page(), before.page(), "writes_total") == restarted
-    assert quantile(after.page(), before.page(), _NAME, 0.99) == restarted
+    assert _quantile(after.page(), before.page(), 0.99) == restarted
 
 
 def test_a_counter_that_goes_backwards_is_unknown() -> None:

@@ -1,6 +1,5 @@
 """The journal is on disk before anything happens, and tells when somebody touched it."""
 
-import os
 import stat
 
 import pytest
@@ -71,12 +70,12 @@ def test_a_missing_line_is_noticed(folder):
 def test_a_journal_that_is_no_text_is_damaged(folder):
     path = written(folder)
     path.write_bytes(b"\xff\xfe\x00\n")
-    with pytest.raises(StateError, match="journal.jsonl:1"):
+    with pytest.raises(StateError, match=r"journal\.jsonl:1"):
         read_journal(folder)
 
 
 def test_a_missing_journal_names_the_file(folder):
-    with pytest.raises(StateError, match="journal.jsonl"):
+    with pytest.raises(StateError, match=r"journal\.jsonl"):
         read_journal(folder)
 
 
@@ -103,7 +102,7 @@ def test_a_full_disk_is_an_error_of_ours_and_nothing_follows_half_a_line(folder)
 def test_a_journal_is_not_written_through_a_symlink(folder, tmp_path):
     path = written(folder)
     elsewhere = tmp_path / "elsewhere"
-    os.rename(path, elsewhere)
+    path.rename(elsewhere)
     path.symlink_to(elsewhere)
     with pytest.raises(StateError):
         Journal.reopen(folder, MovingClock())

@@ -80,7 +80,7 @@ NEVER = {
 @pytest.mark.parametrize("one", CHANGING, ids=lambda one: one.effects[0])
 def test_what_forbids_every_change_has_no_override(case, one):
     cluster, rule = NEVER[case]
-    given = context(cluster, change=one, unattended=False, accepted=("margin", "leases", "disk-free"))
+    given = context(cluster, change=one, unattended=False, accepted=("margin", "disk-free"))
     refusals = [each for each in judge(given) if each.verdict == "refuse"]
     assert rule in {each.rule for each in refusals if not each.accept}
 
@@ -144,7 +144,6 @@ STALLS = {
     "one names another leader": (state(member(1), member(2), member(3, leader=3)), {}, ("wait", "quorum")),
     "nobody knows a leader": (state(*(member(n, leader=0) for n in (1, 2, 3))), {}, ("wait", "quorum")),
     "a single member, nobody there": (state(member(1)), {"change": change(number=1)}, ("refuse", "quorum")),
-    "a single member in a window": (state(member(1)), {"window": True, "change": change(number=1)}, "pass"),
     "a single member, a person": (state(member(1)), {"unattended": False, "change": change(number=1)}, "pass"),
     "lag 100": (state(member(1), member(2), member(3, raft_applied_index=4900)), {}, "pass"),
     "lag 101": (state(member(1), member(2), member(3, raft_applied_index=4899)), {}, ("wait", "raft-lag")),

@@ -3,10 +3,11 @@
 import msgspec
 import pytest
 
-from sretool.errors import UsageError
+from sretool.errors import DocumentError, UsageError
 from sretool.runbook.loader import load_runbook, resolve_params, step_params
 from sretool.runbook.model import ParamSpec, ParamType, RetrySpec, VerdictNext
 from sretool.step import Duration, Percent, Quantity
+from sretool.steps.catalogue import load_catalogue
 
 TEXT = """\
 # a comment
@@ -53,7 +54,7 @@ def test_the_head_is_read(runbook):
     assert runbook.alerts == ("Slow", "Down")
     assert runbook.needs == {"etcd": "required", "hosts": "optional"}
     assert runbook.verdicts == {"disk-slow": VerdictNext(next="member-replace", about="one disk")}
-    assert (runbook.verify_again_after_seconds, runbook.deadline_seconds) == (60.0, 600.0)
+    assert (runbook.second_look_after({}), runbook.deadline_seconds) == (60.0, 600.0)
     assert (runbook.text, runbook.origin) == (TEXT, "folder/x.yaml")
 
 
@@ -61,7 +62,7 @@ def test_what_is_left_out_has_its_default(catalogue):
     text = "runbook: x\nsummary: s\nsteps: [{id: a, uses: etcd.census}]\n"
     runbook = load_runbook(text, origin="x.yaml", catalogue=catalogue)
     assert (runbook.alerts, runbook.needs, runbook.params, runbook.verdicts) == ((), {}, (), {})
-    assert (runbook.verify_again_after_seconds, runbook.deadline_seconds) == (0.0, 2700.0)
+    assert (runbook.second_look_after({}), runbook.deadline_seconds) == (0.0, 2700.0)
     step = runbook.steps[0]
     assert (step.when, step.on_failure, step.retry, step.timeout_seconds) == (None, "stop", None, None)
 
@@ -160,3 +161,36 @@ def test_the_same_text_loads_to_an_equal_runbook_from_any_origin(catalogue, runb
     again = load_runbook(runbook.text, origin="the journal of run 7", catalogue=catalogue)
     assert [step.id for step in again.steps] == [step.id for step in runbook.steps]
     assert again.params == runbook.params
+
+
+SECOND_LOOK = """\
+runbook: x
+summary: s
+params:
+  pause: {type: duration, default: 5s, about: a}
+  many: {type: integer, default: 5, about: a}
+steps: [{id: a, uses: etcd.alarm-list}]
+verify: {again_after: %s}
+"""
+
+
+def test_the_second_look_may_be_a_parameter():
+    runbook = load_runbook(SECOND_LOOK % '"{{ params.pause }}"', origin="x", catalogue=load_catalogue())
+    assert runbook.second_look_after(resolve_params(runbook, {})) == 5.0
+    assert runbook.second_look_after(resolve_params(runbook, {"pause": "250ms"})) == 0.25
+
+
+@pytest.mark.parametrize(
+    ("written", "problem"),
+    [
+        ('"{{ params.many }}"', "x:7:23: verify.again_after: the parameter many is of type integer"),
+        ('"{{ params.paus }}"', "there is no parameter paus (did you mean pause?)"),
+        ('"{{ params.pause }} s"', "stands only as a whole value"),
+        ("soon", "is not a duration"),
+        ("0s", "must be more than nothing"),
+    ],
+)
+def test_a_second_look_that_cannot_be_is_a_problem(written, problem):
+    with pytest.raises(DocumentError) as refused:
+        load_runbook(SECOND_LOOK % written, origin="x", catalogue=load_catalogue())
+    assert problem in str(refused.value)
