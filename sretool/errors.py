@@ -27,7 +27,6 @@ A class exists because somebody catches it. How one error ends a run is decided 
 import enum
 from collections.abc import Sequence
 
-
 EXIT_CODES = {
     0: "nothing to do, or done and verified, and the cause is gone",
     1: "a bug in sretool",

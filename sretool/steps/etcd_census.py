@@ -56,8 +56,10 @@ class EtcdCensus(Step[EtcdCensusParams, EtcdCensusFacts]):
     uses = "etcd.census"
     risk = Risk.READ
     reads_by_hand = (
-        "etcdctl --endpoints={endpoint} get '' --prefix --keys-only | "
-        "awk -F/ 'NF {{ n[$3]++ }} END {{ for (k in n) print n[k], k }}'",
+        (
+            "etcdctl --endpoints={endpoint} get '' --prefix --keys-only | "
+            "awk -F/ 'NF {{ n[$3]++ }} END {{ for (k in n) print n[k], k }}'"
+        ),
     )
 
     def look(self, read: ClusterReader, params: EtcdCensusParams) -> EtcdCensusFacts:
