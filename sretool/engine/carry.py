@@ -41,8 +41,12 @@ class Carrier:
         """Make every approved change that is still due. Raises what stopped it; `made` says how far it came."""
         for spec in self._run.runbook.steps:
             approved = tuple(change for change in self._plan.changes if change.step == spec.id)
-            while approved and self._next_wave(spec, approved):
+            while self._is_left(approved) and self._next_wave(spec, approved):
                 pass
+
+    def _is_left(self, approved: Sequence[Change]) -> bool:
+        made = {change.key for change in self.made}
+        return any(change.key not in made for change in approved)
 
     def _next_wave(self, spec: StepSpec, approved: Sequence[Change]) -> bool:
         """Make the step's next wave; False when nothing of the step is due any more."""

@@ -17,6 +17,7 @@ from sretool.errors import (
 from sretool.model import Change, Outcome, Result
 
 OBSERVE_EVERY_SECONDS = 0.25
+FIRST_PAUSE_SECONDS = 0.02  # most changes show at once, or after a moment
 GRACE_SECONDS = 5.0  # a change that was accepted may take this long to show on every member
 SETTLE_SECONDS = 180.0
 CHANGE_SECONDS = 900.0
@@ -99,6 +100,7 @@ class Executor:
         grace = limit.within(GRACE_SECONDS)
         began = self._run.clock.monotonic()
         told = began
+        pause = FIRST_PAUSE_SECONDS
         while True:
             outcome = self.observe(change)
             going = outcome.result is Result.STILL_GOING
@@ -115,7 +117,8 @@ class Executor:
                         evidence=outcome.evidence,
                     )
                 )
-            self._run.clock.pause(OBSERVE_EVERY_SECONDS)
+            self._run.clock.pause(pause)
+            pause = min(2 * pause, OBSERVE_EVERY_SECONDS)
 
     def observe(self, change: Change) -> Outcome:
         """Look once at what became of `change`."""

@@ -6,7 +6,7 @@ from sretool.cluster import ClusterReader
 from sretool.cluster.state import read_etcd_state
 from sretool.engine.context import Run
 from sretool.knowledge.guards import GuardAnswer, GuardContext, judge
-from sretool.model import Change, EtcdState, Held, Result
+from sretool.model import Change, Effect, EtcdState, Held, Result
 
 
 class Guards:
@@ -18,7 +18,13 @@ class Guards:
 
     def judge(self, change: Change, read: ClusterReader) -> GuardAnswer:
         """Return the worst answer for `change`: refuse, else wait, else pass."""
-        state = read.etcd.remember("state", lambda: read_etcd_state(read))
+        # Only what stalls a member must know of compactions, and seeing one takes two scrapes.
+        if self._start is None or Effect.STALLS_MEMBER in change.effects:
+            state = read.etcd.remember("state", lambda: read_etcd_state(read))
+        else:
+            state = read.etcd.remember(
+                "state but compactions", lambda: read_etcd_state(read, watch_compaction=False)
+            )
         self._start = self._start or state
         context = GuardContext(
             state=state,

@@ -10,15 +10,15 @@ from sretool.cluster.latency import measure_latency
 from sretool.cluster.state import read_etcd_state
 from sretool.knowledge import leadership
 from sretool.knowledge.defrag_plan import defrag_proposal, leader_comes_next
-from sretool.knowledge.defrag_progress import SECONDS, judge_progress
+from sretool.knowledge.defrag_progress import judge_progress
 from sretool.knowledge.defrag_view import DEFRAG_VERB, DefragMember, DefragView
 from sretool.knowledge.defragmentation import SpaceRules
+from sretool.knowledge.metric_names import COMPACTION_LAST, DEFRAG_SECONDS
 from sretool.knowledge.verdicts import judge_each
-from sretool.model import Change, Known, MemberId, MetricsPage, Outcome, Proposal, Risk, Unknown
+from sretool.model import Change, Known, MemberId, Outcome, Proposal, Risk, Unknown, value_of
 from sretool.step import Duration, Percent, Quantity, Step
 
-_WINDOW_SECONDS = 1.0  # long enough to see a slow disk (three fsyncs), and only when the leader comes next
-_LAST_COMPACTION = "etcd_debugging_mvcc_db_compaction_last"
+_WINDOW_SECONDS = 0.4  # five probes a member and a few slow fsyncs; the p99 since etcd started counts too
 
 
 class EtcdDefragParams(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -97,8 +97,8 @@ class EtcdDefrag(Step[EtcdDefragParams, EtcdDefragFacts]):
                 DefragMember(
                     state=member,
                     endpoint=read.etcd.member(member.name).client,
-                    past_seconds=_value(pages[member.name], SECONDS),
-                    compacted=_is_positive(_value(pages[member.name], _LAST_COMPACTION)),
+                    past_seconds=value_of(pages[member.name], DEFRAG_SECONDS),
+                    compacted=_is_positive(value_of(pages[member.name], COMPACTION_LAST)),
                 )
                 for member in state.members
             ),
@@ -138,10 +138,6 @@ def _rules(params: EtcdDefragParams) -> SpaceRules:
         pressure=params.pressure,
         pressure_floor=params.pressure_floor,
     )
-
-
-def _value(page: Known[MetricsPage], name: str) -> Known[float]:
-    return page if isinstance(page, Unknown) else page.value(name)
 
 
 def _is_positive(value: Known[float]) -> Known[bool]:
