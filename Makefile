@@ -30,7 +30,7 @@ lint: $(VENV)/.test
 	$(BIN)/python tools/generate.py --check
 
 unit: $(VENV)/.test
-	$(BIN)/pytest -q -n 2 tests/unit tests/steps
+	$(BIN)/pytest -q -n 2 tests/unit tests/steps tests/typing
 
 bench: $(VENV)/.test  ## speed against the peers, as ratios of one interleaved run
 	$(BIN)/python -m bench

@@ -31,5 +31,12 @@ def sync_folder(folder: Path) -> None:
 def _folder(variable: str, default: str) -> Path:
     given = os.environ.get(variable, "")
     # XDG: a path that is not absolute is to be ignored.
-    base = Path(given) if Path(given).is_absolute() else Path.home() / default
+    base = Path(given) if Path(given).is_absolute() else _home() / default
     return base / "sretool"
+
+
+def _home() -> Path:
+    try:
+        return Path.home()
+    except RuntimeError:  # no HOME, and a user whom nobody knows: containers give such a one /
+        return Path("/")

@@ -1,5 +1,6 @@
 """The log of one run: every event with its fields, and what libraries warn about, as JSON lines in its folder."""
 
+import contextlib
 import logging
 import os
 from collections.abc import Mapping
@@ -30,7 +31,8 @@ class RunLog:
         if self._root is not None:
             logging.getLogger().removeHandler(self._root)
         if self._file is not None:
-            self._file.close()
+            with contextlib.suppress(OSError):  # what a full disk did not take is still in the buffer
+                self._file.close()
 
     def write(self, event: str, fields: Mapping[str, Any]) -> None:
         """Append one line: time, event, fields."""
@@ -55,7 +57,7 @@ class RunLog:
         self._logger = structlog.wrap_logger(
             structlog.WriteLogger(self._file), processors=[*shared, json_line]
         ).bind(**self._context)
-        self._root = logging.StreamHandler(self._file)
+        self._root = _QuietStream(self._file)
         self._root.setLevel(logging.WARNING)
         self._root.setFormatter(
             structlog.stdlib.ProcessorFormatter(
@@ -64,6 +66,13 @@ class RunLog:
             )
         )
         logging.getLogger().addHandler(self._root)
+
+
+class _QuietStream(logging.StreamHandler[TextIO]):
+    """A library's warning that cannot be logged is lost; it does not print a traceback."""
+
+    def handleError(self, record: logging.LogRecord) -> None:  # noqa: N802 - logging's name
+        """Drop the line."""
 
 
 class _Silent:

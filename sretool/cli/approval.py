@@ -6,8 +6,9 @@ from sretool.cli import tty
 from sretool.engine.operate import Approval, Approver
 from sretool.engine.plan import Plan
 from sretool.errors import UsageError
+from sretool.knowledge.words import show_seconds
 from sretool.model import Risk
-from sretool.report.format import show_count, show_seconds, wrapped
+from sretool.report.format import show_count, wrapped
 from sretool.report.plan_text import render_plan, stalls_of
 
 

@@ -1,6 +1,5 @@
 """Tries each path to a cluster, one after the other, so that the first broken link is named."""
 
-import os
 import secrets
 from collections.abc import Iterable, Iterator
 from concurrent.futures import ThreadPoolExecutor
@@ -13,20 +12,22 @@ from sretool.clients.etcd.tls_probe import find_tls_fault
 from sretool.clients.metrics import read_metrics
 from sretool.clock import SystemClock
 from sretool.cluster import ClusterEntry, InventoryMember
+from sretool.cluster.connections import endpoint_of, tls_files_of
+from sretool.cluster.disks import read_disk
 from sretool.errors import RemoteError, UsageError
 from sretool.folders import state_folder
+from sretool.knowledge.health_findings import CERTIFICATE_DAYS
+from sretool.knowledge.words import show_bytes
 from sretool.model import Known, Unknown
 from sretool.report.doctor_text import PathCheck
-from sretool.report.format import show_bytes
 
 SECONDS = 2.0
-_FEW_DAYS = 14.0
 
 
 def examine(entry: ClusterEntry) -> list[PathCheck]:
     """Return what each path to `entry` gives; members are asked side by side."""
     access = entry.etcd
-    tls = TlsFiles(ca=access.ca, cert=access.cert, key=access.key) if access.ca else None
+    tls = tls_files_of(access)
     with ThreadPoolExecutor(max_workers=len(access.members)) as pool:
         by_member = list(pool.map(lambda member: list(_member(member, tls)), access.members))
     return [check for checks in by_member for check in checks] + [_state_folder()]
@@ -35,7 +36,7 @@ def examine(entry: ClusterEntry) -> list[PathCheck]:
 def _member(member: InventoryMember, tls: TlsFiles | None) -> Iterable[PathCheck]:
     where = f"{member.name} ({member.client})"
     try:
-        endpoint = Endpoint(name=member.name, url=member.client, server_name=member.server_name)
+        endpoint = endpoint_of(member)
     except UsageError as error:
         yield _failed(where, "address", error.message, error.then)
         return
@@ -80,14 +81,14 @@ def _days(where: str, path: str, days: Known[float]) -> PathCheck:
         return PathCheck(where=where, path=path, state="MISSING", found=days.reason)
     if days <= 0:
         return _failed(where, path, f"expired {-days:.0f} days ago", "issue a new one")
-    if days < _FEW_DAYS:
+    if days < CERTIFICATE_DAYS:
         found = f"expires in {days:.1f} days"
         return PathCheck(where=where, path=path, state="WARNING", found=found, then="renew it")
     return _ok(where, path, f"valid for {days:.0f} days")
 
 
 def _metrics(where: str, member: InventoryMember, tls: TlsFiles | None) -> PathCheck:
-    url = f"{(member.metrics or member.client).rstrip('/')}/metrics"
+    url = member.metrics_url
     try:
         page = read_metrics(url, tls, timeout_seconds=SECONDS)
     except (RemoteError, UsageError) as error:
@@ -101,11 +102,10 @@ def _disk(where: str, member: InventoryMember) -> PathCheck:
     if not member.data_dir:
         found = "no data_dir in the cluster file: free space on the member's disk cannot be read"
         return PathCheck(where=where, path="disk", state="MISSING", found=found, then=then)
-    try:
-        space = os.statvfs(member.data_dir)
-    except OSError as error:
-        return _failed(where, "disk", f"{member.data_dir}: {error.strerror}", then)
-    return _ok(where, "disk", f"{show_bytes(space.f_bavail * space.f_frsize)} free at {member.data_dir}")
+    space = read_disk(member)
+    if isinstance(space, Unknown):
+        return _failed(where, "disk", space.reason, then)
+    return _ok(where, "disk", f"{show_bytes(space.free_bytes)} free at {member.data_dir}")
 
 
 def _state_folder() -> PathCheck:

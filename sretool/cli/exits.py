@@ -18,12 +18,17 @@ def exit_code_of(arguments: Sequence[str]) -> int:
     """Run the command line `arguments` and return the exit code; every error is told here, none gets out."""
     streams.prepare()
     try:
-        code = _code_of(arguments)
-        streams.flush()
-    except StateError as error:
-        return _told(error)
+        return _flushed(_code_of(arguments))
     except BaseException as error:  # noqa: BLE001 - the last place where anything can be caught
         return _bug(error)
+
+
+def _flushed(code: int) -> int:
+    try:
+        streams.flush()
+    except StateError as error:  # the results are lost, what was done is not: that code is the answer
+        streams.tell([f"sretool: {error.message}; it ended with exit {code}", f"next:  {error.then}"])
+        return code or error.exit_code
     return code
 
 

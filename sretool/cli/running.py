@@ -69,13 +69,14 @@ def run_runbook(name: str, *, cluster: str, given: Mapping[str, str], asked: Ask
         terms = asked.terms(view, clock, unattended=asked.is_unattended())
         book = load_runbook(text, origin=origin, catalogue=terms.catalogue)
         with opened_run(book, given, entry, terms, may_write=approver is not None) as operation:
-            what = f"run {operation.run_id}: {book.name} on {entry.cluster}: {book.summary}"
+            what = f"run {operation.run_id}: {book.name} on {entry.cluster}, for: {book.summary}"
             view.begin(what, run_id=operation.run_id)
             ending = operation.run(approver)
             code = view.end(ending, lambda: operation.records)
         if asked.save is not None and view.plan is not None:
             save_plan(view.plan, asked.save)
-            streams.tell([f"next:  sretool apply {asked.save}"])
+            if view.plan.changes:
+                streams.tell([f"next:  sretool apply {asked.save}"])
     return code
 
 

@@ -96,7 +96,8 @@ def _write(stream: TextIO | None, lines: Sequence[str]) -> None:
     except BrokenPipeError:  # `| head` has seen enough: the run goes on, and so does its exit code
         _silence(stream)
     except OSError as error:
-        _LOST.append(error.strerror or str(error))
+        if stream is sys.stdout:
+            _LOST.append(error.strerror or str(error))
         _silence(stream)
 
 

@@ -23,6 +23,17 @@ class ClusterReader:
         """Let `seconds` pass; InterruptedRunError when the run was asked to stop meanwhile."""
         self.etcd.wait(seconds)
 
+    def require_an_answer(self) -> None:
+        """Raise RemoteError, with what is seen of each member, when none answers."""
+        if not self.etcd.answering():
+            silent = "; ".join(
+                f"{name}: {silence}, {why}" for name, (silence, why) in self.etcd.silences().items()
+            )
+            raise RemoteError(
+                f"no etcd member of {self.name} answers ({silent})",
+                then=f"see `sretool cluster doctor --cluster {self.name}`",
+            )
+
 
 class ClusterWriter:
     """Writes. Only `apply` of a step receives one, for one change at a time."""
@@ -65,14 +76,9 @@ class Cluster:
 
     def identity(self, read: ClusterReader) -> Identity:
         """Return which cluster answers; RemoteError when no member does, or members of two clusters do."""
+        read.require_an_answer()
         statuses = known_only(read.etcd.status()).values()
         clusters = {status.cluster_id for status in statuses}
-        if not clusters:
-            reasons = "; ".join(f"{name}: {reason}" for name, reason in _reasons(read.etcd))
-            raise RemoteError(
-                f"no etcd member of {self.name} answers ({reasons})",
-                then=f"see `sretool cluster doctor --cluster {self.name}`",
-            )
         if len(clusters) > 1:
             raise RemoteError(
                 f"the endpoints of {self.name} belong to {len(clusters)} different etcd clusters"
@@ -87,7 +93,3 @@ class Cluster:
             etcd_cluster_id=f"{clusters.pop():x}",
             etcd_member_ids=tuple(sorted(str(MemberId(member)) for member in ids)),
         )
-
-
-def _reasons(etcd: EtcdReader) -> list[tuple[str, str]]:
-    return [(name, f"{silence}, {reason}") for name, (silence, reason) in etcd.silences().items()]

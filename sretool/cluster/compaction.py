@@ -6,13 +6,9 @@ import msgspec
 
 from sretool.cluster.etcd_reader import EtcdReader
 from sretool.knowledge.compaction import STALLED_SECONDS, is_stalled
-from sretool.model import Evidence, Known, MetricsPage, Unknown, known_only
+from sretool.knowledge.metric_names import COMPACT_REVISION, COMPACTION_LAST
+from sretool.model import PROCESS_START, Evidence, Known, MetricsPage, Unknown, known_only, value_of
 
-LAST = "etcd_debugging_mvcc_db_compaction_last"
-FINISHED = "etcd_debugging_mvcc_db_compaction_total_duration_milliseconds_count"
-BATCHES = "etcd_debugging_mvcc_db_compaction_pause_duration_milliseconds_count"
-REVISION = "etcd_debugging_mvcc_compact_revision"
-STARTED = "process_start_time_seconds"
 RATE_SECONDS = 2.0
 
 
@@ -32,12 +28,12 @@ def read_compaction(etcd: EtcdReader) -> CompactionView:
     current = max(status.revision for status in known_only(etcd.status()).values())
     compacted = etcd.compact_revision()
     pending = compacted if isinstance(compacted, Unknown) else current - compacted
-    last, now = _latest(pages, LAST), etcd.utc_now().timestamp()
+    last, now = _latest(pages, COMPACTION_LAST), etcd.utc_now().timestamp()
     stalled = is_stalled(
         is_kubernetes=etcd.is_kubernetes(),
         pending_revisions=pending,
         last_compaction=last,
-        started=_latest(pages, STARTED),
+        started=_latest(pages, PROCESS_START),
         now=now,
     )
     if isinstance(last, Unknown):
@@ -70,7 +66,7 @@ def read_revision_rate(etcd: EtcdReader, name: str) -> Known[float]:
     if isinstance(page, Unknown):
         return page
     puts, deletes, started = (
-        page.value(metric) for metric in ("etcd_mvcc_put_total", "etcd_mvcc_delete_total", STARTED)
+        page.value(metric) for metric in ("etcd_mvcc_put_total", "etcd_mvcc_delete_total", PROCESS_START)
     )
     if isinstance(puts, Unknown) or isinstance(deletes, Unknown) or isinstance(started, Unknown):
         return Unknown(f"the metrics of {name} do not tell its writes since it started")
@@ -82,8 +78,7 @@ def read_compact_revisions(etcd: EtcdReader, names: Sequence[str]) -> Mapping[st
     """Return the revision up to which each of `names` has compacted (0: never)."""
 
     def ask(name: str) -> Known[int]:
-        page = etcd.metrics()[name]
-        gauge = page if isinstance(page, Unknown) else page.value(REVISION)
+        gauge = value_of(etcd.metrics()[name], COMPACT_REVISION)
         # The gauge is 0 from a restart until the next compaction: only a positive one is an answer.
         return int(gauge) if not isinstance(gauge, Unknown) and gauge > 0 else etcd.compact_revision_of(name)
 

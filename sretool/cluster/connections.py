@@ -6,7 +6,7 @@ from concurrent.futures import ThreadPoolExecutor
 from typing import TYPE_CHECKING
 
 from sretool.clients.etcd import Connection, Endpoint, EtcdReads, EtcdWrites, TlsFiles, connect
-from sretool.cluster.inventory import EtcdAccess
+from sretool.cluster.inventory import EtcdAccess, InventoryMember
 from sretool.model import MetricsPage, Silence
 
 if TYPE_CHECKING:
@@ -16,12 +16,22 @@ if TYPE_CHECKING:
 # cluster needs none of it.
 
 
+def endpoint_of(member: InventoryMember) -> Endpoint:
+    """Return where `member` is reached; UsageError when its URL cannot be used."""
+    return Endpoint(name=member.name, url=member.client, server_name=member.server_name)
+
+
+def tls_files_of(access: EtcdAccess) -> TlsFiles | None:
+    """Return the certificate files, None where etcd is reached without TLS."""
+    return TlsFiles(ca=access.ca, cert=access.cert, key=access.key) if access.ca else None
+
+
 class EtcdConnections:
     """The connections of one cluster, and the threads that ask its members side by side."""
 
     def __init__(self, access: EtcdAccess) -> None:
         self._members = {member.name: member for member in access.members}
-        self._tls = TlsFiles(ca=access.ca, cert=access.cert, key=access.key) if access.ca else None
+        self._tls = tls_files_of(access)
         self._open: dict[str, Connection] = {}
         self._lock = threading.Lock()
         # Three looks may overlap (a latency window, a status, an observation): never wait for a thread.
@@ -36,12 +46,12 @@ class EtcdConnections:
     def scrape(self, name: str, *, timeout_seconds: float) -> MetricsPage:
         from sretool.clients.metrics import read_metrics
 
-        return read_metrics(self._metrics_url(name), self._tls, timeout_seconds=timeout_seconds)
+        return read_metrics(self._members[name].metrics_url, self._tls, timeout_seconds=timeout_seconds)
 
     def find_silence(self, name: str, timeout_seconds: float) -> tuple[Silence, str]:
         from sretool.clients.etcd.silence import find_silence
 
-        return find_silence(self._endpoint(name), self._tls, self._metrics_url(name), timeout_seconds)
+        return find_silence(self._endpoint(name), self._tls, self._members[name].metrics_url, timeout_seconds)
 
     def certificate_days(
         self, name: str, *, now: datetime.datetime, timeout_seconds: float
@@ -61,12 +71,7 @@ class EtcdConnections:
             self._open.clear()
 
     def _endpoint(self, name: str) -> Endpoint:
-        member = self._members[name]
-        return Endpoint(name=name, url=member.client, server_name=member.server_name)
-
-    def _metrics_url(self, name: str) -> str:
-        member = self._members[name]
-        return (member.metrics or member.client).rstrip("/") + "/metrics"
+        return endpoint_of(self._members[name])
 
     def _connection(self, name: str) -> Connection:
         with self._lock:

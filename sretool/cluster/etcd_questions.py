@@ -4,6 +4,8 @@ from collections.abc import Iterable, Iterator
 from typing import TYPE_CHECKING
 
 from sretool.clients.etcd import prefix_end
+from sretool.knowledge.metric_names import COMPACT_REVISION
+from sretool.knowledge.quorum import quorum_of
 from sretool.knowledge.versions import ALARM_LIST_SAFE, parse_version
 from sretool.model import Alarm, AlarmType, EndpointStatus, Known, MemberList, Unknown, known_only
 
@@ -50,7 +52,7 @@ def has_quorum(etcd: "EtcdReader") -> bool:
     """Tell whether a majority of the members answers and one of them names a leader. A leader that lost its
     majority goes on naming itself for an election timeout."""
     statuses = _statuses(etcd)
-    return len(statuses) > len(etcd.members) // 2 and any(status.leader for status in statuses)
+    return len(statuses) >= quorum_of(len(etcd.members)) and any(status.leader for status in statuses)
 
 
 def alarms_of_errors(errors: Iterable[str]) -> Iterator[Alarm]:
@@ -85,7 +87,7 @@ def read_compact_revision(etcd: "EtcdReader") -> Known[int]:
     gauges = [
         value
         for page in known_only(etcd.metrics()).values()
-        if not isinstance(value := page.value("etcd_debugging_mvcc_compact_revision"), Unknown)
+        if not isinstance(value := page.value(COMPACT_REVISION), Unknown)
     ]
     # The gauge is 0 from a restart until the first compaction after it: only a positive one is an answer.
     if any(value > 0 for value in gauges):

@@ -1,13 +1,13 @@
 """etcd, read: everything a step may ask of the members, remembered for the length of one look."""
 
 import datetime
-import os
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, TypeVar, cast
 
 from sretool.clock import Clock, Deadline
 from sretool.cluster import etcd_questions as questions
+from sretool.cluster.disks import read_disk
 from sretool.cluster.etcd_keys import EtcdKeys
 from sretool.cluster.inventory import EtcdAccess, InventoryMember
 from sretool.errors import InterruptedRunError, RemoteError
@@ -16,6 +16,7 @@ from sretool.model import (
     DiskSpace,
     EndpointStatus,
     Known,
+    MemberId,
     MemberList,
     MetricsPage,
     Silence,
@@ -116,18 +117,7 @@ class EtcdReader:
 
     def disk(self, name: str) -> Known[DiskSpace]:
         """Return free space on the file system of `name`'s data directory, where this machine can see it."""
-        path = self.member(name).data_dir
-        if not path:
-            return Unknown(f"the inventory names no data_dir for {name}, and no other path leads there")
-        try:
-            space = os.statvfs(os.path.join(path, "member"))  # noqa: PTH118 - a Path has no statvfs
-        except OSError as error:
-            return Unknown(f"{path} on this machine: {error.strerror}")
-        return DiskSpace(
-            free_bytes=space.f_bavail * space.f_frsize,
-            total_bytes=space.f_blocks * space.f_frsize,
-            source=f"statvfs {path}",
-        )
+        return read_disk(self.member(name))
 
     # -- of the cluster ---------------------------------------------------------------------------------
 
@@ -255,7 +245,15 @@ class EtcdReader:
         return {name: gone.get(name) or pages[name] for name in self.names}
 
     def _scrape_one(self, name: str) -> MetricsPage:
-        return self._connections.scrape(name, timeout_seconds=self._deadline.cap(SCRAPE_SECONDS))
+        page = self._connections.scrape(name, timeout_seconds=self._deadline.cap(SCRAPE_SECONDS))
+        status = self.status()[name]
+        served = page.label_values("etcd_server_id", "server_id")
+        if served and not isinstance(status, Unknown) and served != (str(MemberId(status.member_id)),):
+            raise RemoteError(
+                f"the metrics at {self.member(name).metrics} are those of member {served[0]}, not of {name}",
+                then="correct the metrics URLs in the cluster file",
+            )
+        return page
 
     def _least_loaded(self) -> str:
         """Return a follower that answers, or the leader when it is alone; RemoteError when none does."""

@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING
 
 from sretool.clock import Deadline
 from sretool.cluster.snapshots import save_snapshot
-from sretool.model import Alarm, SnapshotFile
+from sretool.model import Alarm
 
 if TYPE_CHECKING:
     from sretool.cluster.connections import EtcdConnections
@@ -54,9 +54,9 @@ class EtcdWriter:
         writes.put(key, b"sretool", timeout_seconds=self._deadline.cap(WRITE_SECONDS))
         writes.delete_range(key, timeout_seconds=self._deadline.cap(WRITE_SECONDS))
 
-    def save_snapshot(self, name: str, path: Path, *, timeout_seconds: float) -> SnapshotFile:
+    def save_snapshot(self, name: str, path: Path, *, timeout_seconds: float) -> None:
         """Save a snapshot of `name` to the local file `path` (0600), its hash checked; see `save_snapshot`."""
         reads = self._connections.reads(name)
         seconds = self._deadline.cap(timeout_seconds)
         with reads.snapshot_chunks(timeout_seconds=seconds) as chunks:  # its end closes the server's read too
-            return save_snapshot(chunks, path, member=name)
+            save_snapshot(chunks, path, member=name)

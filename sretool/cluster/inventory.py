@@ -1,14 +1,16 @@
 """Which clusters there are and how to reach them: one small YAML file each, remembered for bad nights."""
 
 import re
-from pathlib import Path
+from pathlib import Path, PurePath
 from typing import Any
+from urllib.parse import urlsplit
 
 import msgspec
 
 from sretool.errors import DocumentError, UsageError
 from sretool.folders import config_folder
 
+_CORRECT = "correct the cluster file; then see whether it reaches the members: sretool cluster doctor"
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,62}")
 _URL = re.compile(r"https?://[^/\s]+")
 
@@ -25,6 +27,11 @@ class InventoryMember(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_
     metrics: str = ""
     data_dir: str = ""
     server_name: str = ""
+
+    @property
+    def metrics_url(self) -> str:
+        """Where its metrics are: on their own listener, else on the client port."""
+        return f"{(self.metrics or self.client).rstrip('/')}/metrics"
 
 
 class EtcdAccess(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -66,11 +73,22 @@ def require_cluster(name: str, folder: Path) -> ClusterEntry:
     if name not in known:
         raise UsageError(f"no cluster named {name!r}: {_list(known)}", then=f"cluster files live in {folder}")
     path = folder / f"{name}.yaml"
+    if _is_pipe(path):  # nobody may ever write to it, and reading it would wait for that
+        raise UsageError(f"{path} is a pipe, not a file", then="a cluster file is a small YAML file")
+    return parse_cluster(_read(path), origin=str(path))
+
+
+def _is_pipe(path: Path) -> bool:
     try:
-        text = path.read_text(encoding="utf-8")
-    except (OSError, UnicodeDecodeError) as error:
-        raise UsageError(f"cannot read {path}: {error}") from error
-    return parse_cluster(text, origin=str(path))
+        return path.is_fifo()
+    except OSError:  # reading it will say why
+        return False
+
+
+def _read(path: Path) -> str:
+    from sretool.documents import read_file
+
+    return read_file(path)
 
 
 def parse_cluster(text: str, *, origin: str) -> ClusterEntry:
@@ -81,15 +99,23 @@ def parse_cluster(text: str, *, origin: str) -> ClusterEntry:
     try:
         entry = msgspec.convert(document.value, ClusterEntry)
     except msgspec.ValidationError as error:
-        raise DocumentError([f"{document.at(_path_of(str(error)))}: {error}"]) from error
-    problems = [f"{document.at(place)}: {what}" for place, what in _problems(entry)]
+        raise DocumentError([f"{document.at(_path_of(str(error)))}: {error}"], then=_CORRECT) from error
+    problems = [f"{document.at(place)}: {what}" for place, what in _problems(entry, PurePath(origin))]
     if problems:
-        raise DocumentError(problems)
+        raise DocumentError(problems, then=_CORRECT)
     return entry
 
 
 def _list(known: tuple[str, ...]) -> str:
     return f"known clusters: {', '.join(known)}" if known else "no cluster is known yet"
+
+
+def _is_url(text: str) -> bool:
+    try:
+        parts = urlsplit(text)
+        return bool(_URL.fullmatch(text) and parts.hostname) and parts.port != 0
+    except ValueError:  # a port that is no number, a bracket that is not closed
+        return False
 
 
 def _path_of(message: str) -> tuple[str | int, ...]:
@@ -98,8 +124,11 @@ def _path_of(message: str) -> tuple[str | int, ...]:
     return tuple(int(index) if index else key for index, key in parts)
 
 
-def _problems(entry: ClusterEntry) -> list[tuple[tuple[Any, ...], str]]:
+def _problems(entry: ClusterEntry, origin: PurePath) -> list[tuple[tuple[Any, ...], str]]:
     found: list[tuple[tuple[Any, ...], str]] = []
+    if origin.suffix == ".yaml" and origin.stem != entry.cluster:
+        # --cluster names the file, the question and the journal name the entry: they may not differ.
+        found.append((("cluster",), f"the file is called {origin.name}, so this must be {origin.stem}"))
     if not _NAME.fullmatch(entry.cluster):
         found.append((("cluster",), f"{entry.cluster!r} is not a name (letters, digits, . _ -)"))
     members = entry.etcd.members
@@ -116,7 +145,7 @@ def _problems(entry: ClusterEntry) -> list[tuple[tuple[Any, ...], str]]:
         found.extend(
             (("etcd", "members", index, field), f"{url!r} is not a URL such as https://10.0.0.1:2379")
             for field, url in (("client", member.client), ("peer", member.peer), ("metrics", member.metrics))
-            if url and not _URL.fullmatch(url)
+            if url and not _is_url(url)
         )
     access = entry.etcd
     if bool(access.cert) != bool(access.key):

@@ -4,7 +4,7 @@ from collections.abc import Iterable, Mapping
 
 from sretool.cluster.cluster import ClusterReader
 from sretool.cluster.etcd_reader import EtcdReader
-from sretool.errors import RemoteError
+from sretool.errors import NotPermittedError, RemoteError
 from sretool.model import Known, MetricsPage, Silence, Unknown, increase, known_only, window
 from sretool.model.latency import LatencySample, MemberSample, MemberWindow, Probe
 
@@ -53,7 +53,8 @@ def measure_latency(read: ClusterReader, window_seconds: float) -> LatencySample
     """Return one window of `window_seconds` over all members, measured once a look.
 
     Takes the window and at most 0.5 s; a member that does not answer Status is not asked again, so it costs
-    what finding out about it costs. Reads only, and raises only InterruptedRunError.
+    what finding out about it costs. Reads only, and raises only InterruptedRunError, and NotPermittedError where
+    reading a key is not allowed.
     """
     return read.etcd.remember(f"latency {window_seconds:g}", lambda: _measure(read, window_seconds))
 
@@ -121,6 +122,8 @@ def _probe_once(etcd: EtcdReader, name: str, *, linearizable: bool, left: float)
     seconds = min(_PROBE_SECONDS, left + _OVERTIME_SECONDS)
     try:
         return Probe(etcd.time_read(name, linearizable=linearizable, timeout_seconds=seconds))
+    except NotPermittedError:  # a healthy member said no: nothing can be learned of its speed
+        raise
     except RemoteError as error:
         return Probe(etcd.now() - began, error.message)
 

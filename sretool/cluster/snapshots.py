@@ -9,13 +9,12 @@ from pathlib import Path
 from sretool.errors import RemoteError, StateError
 from sretool.folders import state_folder, sync_folder
 from sretool.knowledge.snapshots import SavedSnapshot, parse_snapshot_name
-from sretool.model import Known, SnapshotFile, Unknown
 
 _HASH_BYTES = 32  # etcd appends the SHA-256 of the database file
 _PAGE_BYTES = 512
 
 
-def save_snapshot(chunks: Iterable[bytes], path: Path, *, member: str) -> SnapshotFile:
+def save_snapshot(chunks: Iterable[bytes], path: Path, *, member: str) -> None:
     """Write `chunks` to `path` (0600) by way of `path.part`, and check the SHA-256 at their end.
 
     StateError when the local disk fails, RemoteError when the stream ends early or its hash is wrong; in both
@@ -38,7 +37,6 @@ def save_snapshot(chunks: Iterable[bytes], path: Path, *, member: str) -> Snapsh
     finally:
         with contextlib.suppress(OSError):  # whatever went wrong before this is what is told
             part.unlink(missing_ok=True)
-    return SnapshotFile(path=str(path), size_bytes=size, sha256=digest.hex(), member=member, revision=0)
 
 
 def is_intact(path: Path) -> bool:
@@ -86,16 +84,6 @@ def prune_snapshots(path: Path, *, keep: int) -> None:
             rest.unlink(missing_ok=True)
     except OSError as error:
         raise StateError(f"cannot remove an old snapshot in {path.parent}: {error.strerror}") from error
-
-
-def free_bytes(folder: Path) -> Known[int]:
-    """Return the free space where `folder` is, or will be made."""
-    there = next((one for one in (folder, *folder.parents) if one.exists()), folder)
-    try:
-        space = os.statvfs(there)
-    except OSError as error:
-        return Unknown(f"free space of {there}: {error.strerror}")
-    return space.f_bavail * space.f_frsize
 
 
 def _write(chunks: Iterable[bytes], part: Path) -> tuple[int, bytes, bytes]:

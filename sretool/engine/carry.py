@@ -10,6 +10,7 @@ from sretool.engine.context import Run
 from sretool.engine.executor import OBSERVE_EVERY_SECONDS, SETTLE_SECONDS, Executor
 from sretool.engine.fates import Fate
 from sretool.engine.guards import Guards
+from sretool.engine.journal import done_outcomes
 from sretool.engine.plan import Plan, uncovered
 from sretool.engine.planner import proposal_of
 from sretool.errors import RefusedError, SretoolError, StalePlanError, WrongClusterError
@@ -124,12 +125,7 @@ class Carrier:
                 self._run.emit(events.ChangeDropped(change=change.key, reason=reason))
 
     def _is_recorded_done(self, change: Change) -> bool:
-        return any(
-            record.kind == "outcome"
-            and record.body["key"] == change.key
-            and record.body["outcome"]["result"] == "done"
-            for record in self._run.journal.records
-        )
+        return any(body["key"] == change.key for body in done_outcomes(self._run.journal.records))
 
 
 def make_or_stop(executor: Executor, wave: Sequence[Change]) -> None:

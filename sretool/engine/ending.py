@@ -50,7 +50,7 @@ def ending_of_look(plan: Plan, verdicts: Mapping[str, VerdictNext]) -> Ending:
     code = code_of_look(plan.findings, plan.held, due=bool(plan.changes))
     sentence = {
         0: "nothing to do",
-        3: f"{len(plan.changes)} changes are due; nothing was changed",
+        3: f"{_due(plan)}; nothing was changed",
         4: f"refused: {_first_held(plan.held, refused=True)}",
         8: f"cannot tell: {_blind(plan)}",
         9: f"unhealthy, and {plan.runbook} has no remedy: {_cause(plan)}",
@@ -59,7 +59,7 @@ def ending_of_look(plan: Plan, verdicts: Mapping[str, VerdictNext]) -> Ending:
     accept = sorted({held.accept for held in plan.held if held.accept})
     then = f"a person may override with: {', '.join(f'--accept {word}' for word in accept)}" if accept else ""
     if code == 3:
-        then = f"sretool runbook {plan.runbook} --cluster {plan.cluster}  (asks first)"
+        then = f"{plan.command}  (asks first)"
     then = "; ".join(part for part in (then, *_next_runbooks(plan, verdicts)) if part)
     return Ending(exit_code=code, sentence=sentence, then=then, commands=commands)
 
@@ -102,7 +102,11 @@ def _next_runbooks(plan: Plan, verdicts: Mapping[str, VerdictNext]) -> list[str]
 
 def declined(plan: Plan, how: str) -> Ending:
     """Return the ending of a run that was told No."""
-    return Ending(exit_code=3, sentence=f"{how}: {len(plan.changes)} changes are due and none was made")
+    return Ending(exit_code=3, sentence=f"{how}: {_due(plan)} and none was made")
+
+
+def _due(plan: Plan) -> str:
+    return "1 change is due" if len(plan.changes) == 1 else f"{len(plan.changes)} changes are due"
 
 
 def _first_held(held: Sequence[Held], *, refused: bool) -> str:

@@ -5,8 +5,10 @@ from collections.abc import Sequence
 from sretool.cluster import ClusterReader
 from sretool.cluster.state import read_etcd_state
 from sretool.engine.context import Run
+from sretool.engine.journal import done_outcomes
 from sretool.knowledge.guards import GuardAnswer, GuardContext, judge
-from sretool.model import Change, Effect, EtcdState, Held, Result
+from sretool.knowledge.leadership import MOVE_VERB
+from sretool.model import Change, Effect, EtcdState, Held
 
 
 class Guards:
@@ -58,9 +60,4 @@ class Guards:
         return tuple(allowed), tuple(held)
 
     def _moves_made(self) -> int:
-        return sum(
-            record.kind == "outcome"
-            and record.body["verb"] == "move-leader"
-            and record.body["outcome"]["result"] == Result.DONE
-            for record in self._run.journal.records
-        )
+        return sum(body["verb"] == MOVE_VERB for body in done_outcomes(self._run.journal.records))

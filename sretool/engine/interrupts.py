@@ -35,10 +35,10 @@ class Interrupts:
         """Return the signal that asked the run to stop, 0 when none did."""
         return self._signal
 
-    def check(self) -> None:
+    def check(self, where: str = "between changes") -> None:
         """Raise InterruptedRunError when the run was asked to stop. Called between changes, not inside one."""
         if self._signal:
-            raise self.error("interrupted between changes")
+            raise self.error(f"interrupted {where}")
 
     @contextmanager
     def at_a_question(self) -> Iterator[None]:

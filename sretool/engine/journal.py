@@ -5,7 +5,7 @@ import errno
 import hashlib
 import os
 import signal
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -14,8 +14,15 @@ import msgspec
 from sretool.clock import Clock
 from sretool.errors import StateError
 from sretool.folders import sync_folder
+from sretool.model import Result
 
 _FIRST = "0" * 64
+_NEEDED = {  # what every reader of a record may rely on
+    "begin": ("runbook", "text", "origin", "given", "cluster"),
+    "intent": ("change",),
+    "outcome": ("key", "outcome"),
+    "end": ("exit_code", "sentence"),
+}
 
 
 class Record(msgspec.Struct, frozen=True, kw_only=True):
@@ -125,6 +132,12 @@ def plain_number(value: object) -> object:
     raise TypeError(f"{type(value).__name__} has no place in a journal")
 
 
+def done_outcomes(records: Sequence[Record]) -> list[Mapping[str, Any]]:
+    """Return the bodies of the outcomes that say a change was made and seen."""
+    outcomes = (record.body for record in records if record.kind == "outcome")
+    return [body for body in outcomes if body["outcome"]["result"] == Result.DONE]
+
+
 def read_journal(folder: Path) -> list[Record]:
     """Return the records of the run in `folder`; StateError when the journal is damaged beyond a torn end."""
     return _read(folder / "journal.jsonl")[0]
@@ -148,6 +161,9 @@ def _read(path: Path) -> tuple[list[Record], int, str]:
             raise _damaged(
                 path, number, "it does not follow from the line before: edited, or lines are missing"
             )
+        missing = [key for key in _NEEDED.get(record.kind, ()) if key not in record.body]
+        if missing:
+            raise _damaged(path, number, f"its «{record.kind}» lacks {', '.join(missing)}")
         seal = hashlib.sha256(line).hexdigest()
         whole += len(line) + 1
         records.append(record)

@@ -11,7 +11,7 @@ from sretool.engine.context import Run
 from sretool.engine.ending import Ending, declined, ending_of_look, ending_of_verify
 from sretool.engine.fates import Fate
 from sretool.engine.guards import Guards
-from sretool.engine.journal import Record
+from sretool.engine.journal import Record, done_outcomes
 from sretool.engine.lock import LEVEL, ClusterLock
 from sretool.engine.plan import Plan, uncovered
 from sretool.engine.planner import Planner
@@ -107,7 +107,7 @@ class Operation:
             if pause and self._run.unattended and self._made_writes():
                 self._run.emit(events.Noted(text=f"looking once more in {pause:.0f} s"))
                 self._run.clock.sleep(pause)
-                self._run.interrupts.check()
+                self._run.interrupts.check("before the second look: every change was made and looked at")
                 after = self.look(phase="verify")
         except RemoteError as error:
             return Ending(
@@ -117,7 +117,7 @@ class Operation:
                 then=error.then,
             )
         return ending_of_verify(
-            after, self._run.runbook.verdicts, run_id=self._run.id, made=self._changes_done()
+            after, self._run.runbook.verdicts, run_id=self._run.id, made=len(done_outcomes(self.records))
         )
 
     def lock(self, identity: Identity) -> ClusterLock:
@@ -136,7 +136,7 @@ class Operation:
         if beyond:
             raise StalePlanError(
                 f"the saved plan does not cover what is due now: {'; '.join(beyond)}",
-                then=f"look again: sretool runbook {plan.runbook} --cluster {plan.cluster}",
+                then=f"look again: {plan.command}",
             )
 
     def ended(self, operate: Callable[[], Ending]) -> Ending:
@@ -189,12 +189,6 @@ class Operation:
             for record in self._run.journal.records
             if record.kind == "intent"
         ]
-
-    def _changes_done(self) -> int:
-        return sum(
-            record.kind == "outcome" and record.body["outcome"]["result"] == Result.DONE
-            for record in self._run.journal.records
-        )
 
     def _made_writes(self) -> bool:
         return self._touched() != Touched.NOTHING

@@ -2,18 +2,22 @@
 
 import datetime
 import os
+import shlex
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Annotated, Any
 
 import msgspec
 
 from sretool.engine.journal import plain_number
 from sretool.errors import StalePlanError, StateError, UsageError
 from sretool.model import Change, Finding, Held, Identity, Risk
+from sretool.runbook.library import list_runbooks
 
 FORMAT = 1
 MAX_AGE_SECONDS = 3600.0
+MAX_BYTES = 64 << 20
+_ANOTHER = "make one: sretool runbook NAME --save FILE"
 
 
 class Skipped(msgspec.Struct, frozen=True, kw_only=True):
@@ -33,7 +37,7 @@ class Plan(msgspec.Struct, frozen=True, kw_only=True):
     params: Mapping[str, str]  # as given with -p, not defaults
     cluster: str
     identity: Identity
-    made_at: datetime.datetime
+    made_at: Annotated[datetime.datetime, msgspec.Meta(tz=True)]
     changes: tuple[Change, ...] = ()
     findings: tuple[Finding, ...] = ()
     held: tuple[Held, ...] = ()
@@ -50,6 +54,15 @@ class Plan(msgspec.Struct, frozen=True, kw_only=True):
     def writes(self) -> tuple[Change, ...]:
         """Return the changes that touch the cluster (a snapshot does not)."""
         return tuple(change for change in self.changes if change.risk > Risk.READ)
+
+    @property
+    def command(self) -> str:
+        """Return the command that looks again in the same way: same runbook, same parameters."""
+        is_found_by_name = dict(reversed(list_runbooks())).get(self.runbook) == self.origin
+        words = ["sretool", "runbook", self.runbook if is_found_by_name else self.origin]
+        for name, value in self.params.items():
+            words += ["-p", f"{name}={value}"]
+        return shlex.join([*words, "--cluster", self.cluster])
 
     @property
     def stalls(self) -> Mapping[str, float]:
@@ -96,30 +109,49 @@ def _wider(fresh: Mapping[str, Any], approved: Mapping[str, Any]) -> str:
 
 def save_plan(plan: Plan, path: Path) -> None:
     """Write `plan` to `path` (0600); StateError when that fails."""
+    # Without O_NONBLOCK a pipe that nobody reads would keep us waiting for ever.
+    flags = os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC
     try:
-        descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_NOFOLLOW, 0o600)
+        descriptor = os.open(path, flags, 0o600)
         with os.fdopen(descriptor, "wb") as file:
             file.write(
                 msgspec.json.format(msgspec.json.encode(plan, enc_hook=plain_number), indent=1) + b"\n"
             )
     except OSError as error:
-        raise StateError(f"cannot save the plan to {path}: {error.strerror}") from error
+        why = "it is a symbolic link" if path.is_symlink() else error.strerror
+        raise StateError(
+            f"cannot save the plan to {path}: {why}",
+            then="give --save a file in a folder that can be written",
+        ) from error
 
 
 def load_plan(path: Path, *, now: datetime.datetime) -> Plan:
     """Return the plan saved in `path`; UsageError when it is none, StalePlanError when it is too old."""
     try:
-        plan = msgspec.json.decode(path.read_bytes(), type=Plan)
+        with path.open("rb") as file:
+            content = file.read(MAX_BYTES + 1)
+        if len(content) > MAX_BYTES:
+            raise UsageError(
+                f"{path} is not a plan that sretool saved: it is longer than any plan", then=_ANOTHER
+            )
+        plan = msgspec.json.decode(content, type=Plan)
     except OSError as error:
-        raise UsageError(f"cannot read the plan {path}: {error.strerror}") from error
+        raise UsageError(f"cannot read the plan {path}: {error.strerror}", then=_ANOTHER) from error
     except (msgspec.DecodeError, UnicodeDecodeError) as error:
-        raise UsageError(f"{path} is not a plan that sretool saved: {error}") from error
+        raise UsageError(f"{path} is not a plan that sretool saved: {error}", then=_ANOTHER) from error
     if plan.format != FORMAT:
-        raise UsageError(f"{path} has plan format {plan.format}; this sretool reads {FORMAT}")
+        raise UsageError(f"{path} has plan format {plan.format}; this sretool reads {FORMAT}", then=_ANOTHER)
     age = (now - plan.made_at).total_seconds()
-    if not 0 <= age <= MAX_AGE_SECONDS:
+    then = f"look again: {plan.command} --save {shlex.quote(str(path))}"
+    if age < 0:
+        raise StalePlanError(
+            f"the plan {path} was made at {plan.made_at:%Y-%m-%d %H:%M:%S} UTC, which is yet to come: this "
+            f"machine's clock says {now:%Y-%m-%d %H:%M:%S} UTC",
+            then=then,
+        )
+    if age > MAX_AGE_SECONDS:
         raise StalePlanError(
             f"the plan {path} was made {age / 60:.0f} minutes ago; {MAX_AGE_SECONDS / 60:.0f} is the limit",
-            then=f"look again: sretool runbook {plan.runbook} --cluster {plan.cluster} --save {path}",
+            then=then,
         )
     return plan

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import msgspec
 
-from sretool.engine.journal import Record, read_journal
+from sretool.engine.journal import Record, done_outcomes, read_journal
 from sretool.errors import StateError, UsageError
 from sretool.folders import state_folder
 
@@ -35,8 +35,8 @@ def locks_folder() -> Path:
 
 
 def new_run_id(now: datetime.datetime) -> str:
-    """Return an id that sorts by time and collides with nobody: `20261121t090500-4f2a`."""
-    return f"{now:%Y%m%dt%H%M%S}-{secrets.token_hex(2)}"
+    """Return an id that sorts by time and collides with nobody: `20261121t090500-1234f2`, milliseconds first."""
+    return f"{now:%Y%m%dt%H%M%S}-{now.microsecond // 1000:03d}{secrets.token_hex(2)[:3]}"
 
 
 def list_runs(folder: Path) -> tuple[RunSummary, ...]:
@@ -78,7 +78,6 @@ def _summary(run_id: str, folder: Path) -> RunSummary:
         )
     begin = next((record for record in records if record.kind == "begin"), None)
     end = _last_end(records)
-    done = sum(record.kind == "outcome" and record.body["outcome"]["result"] == "done" for record in records)
     return RunSummary(
         id=run_id,
         runbook=str(begin.body["runbook"]) if begin else "?",
@@ -86,7 +85,7 @@ def _summary(run_id: str, folder: Path) -> RunSummary:
         began=begin.at if begin else None,
         exit_code=end.body["exit_code"] if end else None,
         sentence=str(end.body["sentence"]) if end else "did not end",
-        changes_made=done,
+        changes_made=len(done_outcomes(records)),
     )
 
 

@@ -31,6 +31,13 @@ class RaisedAlarms(msgspec.Struct, frozen=True, kw_only=True):
         return self.names_are_complete and alarm.member_id != 0 and alarm.member_id not in dict(self.names)
 
 
+def has_nospace(alarms: Known[tuple[Alarm, ...]]) -> Known[bool]:
+    """Tell whether some member raised NOSPACE: etcd refuses every write then."""
+    if isinstance(alarms, Unknown):
+        return alarms
+    return any(alarm.type is AlarmType.NOSPACE for alarm in alarms)
+
+
 def alarm_findings(raised: RaisedAlarms) -> tuple[Finding, ...]:
     """Return what the alarms mean; a blind finding when they could not be read."""
     if isinstance(raised.alarms, Unknown):

@@ -9,6 +9,7 @@ from sretool.knowledge.defrag_view import DEFRAG_VERB, DefragMember, DefragView,
 from sretool.knowledge.defragmentation import Due, SpaceRules, judge_space
 from sretool.knowledge.quorum import Votes, count_votes
 from sretool.knowledge.stalls import defrag_deadline, predict_stall
+from sretool.knowledge.words import show_bytes
 from sretool.model import (
     Change,
     Cost,
@@ -161,7 +162,7 @@ def _change(one: _DueMember, deadline_seconds: float, *, uses: str, alone: bool 
         past_count=state.defrag_count,
     )
     deadline = float(deadline_seconds) or defrag_deadline(status.db_size_bytes)
-    note = f"gives back up to {one.due.reclaim_bytes / (1 << 20):.1f} MiB; its API server stalls with it"
+    note = f"gives back up to {show_bytes(one.due.reclaim_bytes)}; its API server stalls with it"
     if alone:
         note = f"the only member: while it stalls, etcd is down; {note}"
     return Change(

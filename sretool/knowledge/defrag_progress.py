@@ -1,12 +1,8 @@
 """Whether a defragmentation has ended, by the member's own metrics: they answer while Status blocks."""
 
-from sretool.model import Change, Known, MetricsPage, Outcome, Result, Unknown
-
-INFLIGHT = "etcd_disk_defrag_inflight"
-COUNT = "etcd_disk_backend_defrag_duration_seconds_count"
-SECONDS = "etcd_disk_backend_defrag_duration_seconds_sum"
-STARTED = "process_start_time_seconds"
-SIZE = "etcd_mvcc_db_total_size_in_bytes"
+from sretool.knowledge.metric_names import DB_SIZE, DEFRAG_COUNT, DEFRAG_INFLIGHT, DEFRAG_SECONDS
+from sretool.knowledge.words import show_bytes
+from sretool.model import PROCESS_START, Change, Known, MetricsPage, Outcome, Result, Unknown
 
 
 def judge_progress(change: Change, page: Known[MetricsPage]) -> Outcome:
@@ -19,7 +15,7 @@ def judge_progress(change: Change, page: Known[MetricsPage]) -> Outcome:
     name = change.label
     if isinstance(page, Unknown):
         return _cannot_tell(f"the metrics of {name} cannot be read: {page.reason}")
-    values = [page.value(metric) for metric in (INFLIGHT, COUNT, STARTED, SIZE)]
+    values = [page.value(metric) for metric in (DEFRAG_INFLIGHT, DEFRAG_COUNT, PROCESS_START, DB_SIZE)]
     unread = [value.reason for value in values if isinstance(value, Unknown)]
     if unread:
         return _cannot_tell(f"the metrics of {name} do not tell: {unread[0]}")
@@ -33,7 +29,7 @@ def _judge(
     name, before = change.label, change.before
     if inflight > 0:
         return Outcome(result=Result.STILL_GOING, evidence=f"{name} says that it is being defragmented")
-    sizes = f"its file went from {_mib(before['db_size_bytes'])} to {_mib(size)}"
+    sizes = f"its file went from {show_bytes(before['db_size_bytes'])} to {show_bytes(size)}"
     measured = {
         "db_size_bytes": int(size),
         "reclaimed_bytes": int(before["db_size_bytes"] - size),
@@ -49,7 +45,7 @@ def _judge(
     grown = int(count) - int(before["defrag_count"])
     if grown <= 0:
         return Outcome(result=Result.NOT_DONE, evidence=f"{name} has counted no defragmentation since")
-    seconds = page.value(SECONDS)
+    seconds = page.value(DEFRAG_SECONDS)
     if before["defrag_seconds"] is not None and not isinstance(seconds, Unknown):
         measured |= {"stall_seconds": round(seconds - before["defrag_seconds"], 3)}
     counted = "once more" if grown == 1 else f"{grown} times more, so somebody else did it too"
@@ -61,7 +57,3 @@ def _judge(
 
 def _cannot_tell(evidence: str) -> Outcome:
     return Outcome(result=Result.CANNOT_TELL, evidence=evidence)
-
-
-def _mib(size: float) -> str:
-    return f"{size / (1 << 20):.1f} MiB"

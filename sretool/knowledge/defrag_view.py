@@ -4,11 +4,11 @@ from collections.abc import Mapping, Sequence
 
 import msgspec
 
+from sretool.knowledge.alarms import has_nospace
 from sretool.knowledge.defragmentation import SpaceRules, SpaceView, is_full_of_data
 from sretool.knowledge.hazards import find_hazards
 from sretool.knowledge.quorum import answering
 from sretool.model import (
-    AlarmType,
     Change,
     Effect,
     EtcdState,
@@ -42,10 +42,7 @@ class DefragView(msgspec.Struct, frozen=True, kw_only=True):
 
     @property
     def nospace(self) -> Known[bool]:
-        alarms = self.state.alarms
-        if isinstance(alarms, Unknown):
-            return alarms
-        return any(alarm.type is AlarmType.NOSPACE for alarm in alarms)
+        return has_nospace(self.state.alarms)
 
 
 def space_of(member: DefragMember, *, nospace: bool, earlier: Sequence[Change]) -> SpaceView | None:

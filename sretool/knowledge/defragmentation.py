@@ -2,13 +2,13 @@
 
 import msgspec
 
+from sretool.knowledge.words import show_bytes
 from sretool.model import EndpointStatus, Known, Unknown
 
 FRAGMENTED_FROM_BYTES = 100 << 20
 """A smaller file is not rewritten for its share of free pages alone (cluster-etcd-operator)."""
 FULL_OF_DATA_SHARE = 0.05
 """With less of the file free, a full database is growth and not fragmentation."""
-_MIB = 1 << 20
 
 
 class SpaceRules(msgspec.Struct, frozen=True, kw_only=True):
@@ -62,28 +62,30 @@ def judge_space(view: SpaceView, rules: SpaceRules, *, nospace: bool) -> Known[D
     if view.stale:
         free, at_most = size, "after the compaction up to "
     if free >= rules.reclaim_floor:
-        return Due(f"{at_most}{_mib(free)} can be given back (from {_mib(rules.reclaim_floor)})", free)
+        return Due(
+            f"{at_most}{show_bytes(free)} can be given back (from {show_bytes(rules.reclaim_floor)})", free
+        )
     if size >= FRAGMENTED_FROM_BYTES and free >= rules.fragmentation * size:
-        share = f"{at_most}{free / size:.0%} of {_mib(size)} are free pages (from {rules.fragmentation:.0%})"
+        share = f"{at_most}{free / size:.0%} of {show_bytes(size)} are free pages (from {rules.fragmentation:.0%})"
         return Due(share, free)
     if free < rules.pressure_floor:
         return None
     if isinstance(view.quota_bytes, Unknown):
         return Unknown(
-            f"{_mib(free)} could be given back, and its quota is unknown: {view.quota_bytes.reason}"
+            f"{show_bytes(free)} could be given back, and its quota is unknown: {view.quota_bytes.reason}"
         )
     used = size / view.quota_bytes if view.quota_bytes else 0.0
     if used >= rules.pressure:
-        return Due(f"{used:.0%} of the quota is used and {at_most}{_mib(free)} are free pages", free)
+        return Due(f"{used:.0%} of the quota is used and {at_most}{show_bytes(free)} are free pages", free)
     return None
 
 
 def _judge_nospace(view: SpaceView) -> Due | None:
     size, free = view.status.db_size_bytes, view.free_bytes
     if view.stale or view.maybe_stale:
-        return Due(f"NOSPACE, and a compaction freed up to {_mib(size)}", size)
+        return Due(f"NOSPACE, and a compaction freed up to {show_bytes(size)}", size)
     if free >= FULL_OF_DATA_SHARE * size:
-        return Due(f"NOSPACE, and {_mib(free)} of {_mib(size)} are free pages", free)
+        return Due(f"NOSPACE, and {show_bytes(free)} of {show_bytes(size)} are free pages", free)
     return None
 
 
@@ -93,7 +95,3 @@ def is_full_of_data(view: SpaceView, rules: SpaceRules) -> bool:
         return False
     size = view.status.db_size_bytes
     return size >= rules.pressure * view.quota_bytes and view.free_bytes < FULL_OF_DATA_SHARE * size
-
-
-def _mib(size: float) -> str:
-    return f"{size / _MIB:.0f} MiB" if size >= 10 * _MIB else f"{size / _MIB:.1f} MiB"

@@ -14,6 +14,7 @@ from sretool.knowledge.space import (
     use_text,
 )
 from sretool.model import (
+    PROCESS_START,
     Alarm,
     AlarmType,
     Change,
@@ -72,7 +73,7 @@ def growth_of(pages: Sequence[MetricsPage], *, now: float) -> Known[float]:
         if not isinstance(
             growth := average_put_bytes(
                 put_bytes=page.value("etcd_debugging_mvcc_total_put_size_in_bytes"),
-                started=page.value("process_start_time_seconds"),
+                started=page.value(PROCESS_START),
                 now=now,
             ),
             Unknown,

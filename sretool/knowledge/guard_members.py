@@ -2,12 +2,10 @@
 
 from sretool.knowledge.guard_context import GuardAnswer, GuardContext, passed, refuse, unread, wait
 from sretool.knowledge.hazards import panics_when_full
-from sretool.knowledge.quorum import answering, count_votes, lag_of
+from sretool.knowledge.quorum import LAG_CRITICAL, LAG_NOTICED, answering, count_votes, lag_of
+from sretool.knowledge.words import show_bytes
 from sretool.model import EndpointStatus, Known, MemberId, MemberState, Silence, Unknown
 
-# ours, of committed but not applied entries: etcd's docs speak of «a few thousand», others propose 10 to 50
-LAG_PASSES = 100
-LAG_REFUSES = 5000  # ours: beyond it, waiting is no plan
 DISK_FACTOR = 1.2  # a defragmentation writes what is in use into a new file beside the old one
 
 
@@ -48,8 +46,10 @@ def nobody_catching_up(context: GuardContext) -> GuardAnswer:
             name = learner.name or MemberId(learner.id)
             return refuse(rule, f"the learner {name} does not answer: how far it is behind is unknown")
         lag = lag_of(state, by_id[learner.id][1])
-        if lag > LAG_PASSES:
-            return wait(rule, f"the learner {learner.name} is {lag} raft entries behind (limit {LAG_PASSES})")
+        if lag > LAG_NOTICED:
+            return wait(
+                rule, f"the learner {learner.name} is {lag} raft entries behind (limit {LAG_NOTICED})"
+            )
     return _unread_anywhere(context, rule, "snapshot_apply_inflight") or passed(rule, "nobody is catching up")
 
 
@@ -68,13 +68,13 @@ def raft_lag(context: GuardContext) -> GuardAnswer:
     if not lags:
         return refuse(rule, "no voter answers")
     name, lag = max(lags.items(), key=lambda one: one[1])
-    if lag <= LAG_PASSES:
-        return passed(rule, f"at most {lag} raft entries behind (limit {LAG_PASSES})")
+    if lag <= LAG_NOTICED:
+        return passed(rule, f"at most {lag} raft entries behind (limit {LAG_NOTICED})")
     began = {member.name: lag_of(context.start, status) for member, status in answering(context.start)}
-    reason = f"{name} is {lag} raft entries behind (limit {LAG_PASSES})"
-    if lag > LAG_REFUSES and began.get(name, lag) > LAG_REFUSES:
+    reason = f"{name} is {lag} raft entries behind (limit {LAG_NOTICED})"
+    if lag > LAG_CRITICAL and began.get(name, lag) > LAG_CRITICAL:
         return refuse(
-            rule, f"{reason}, and was when the run began: more than {LAG_REFUSES} is not waited for"
+            rule, f"{reason}, and was when the run began: more than {LAG_CRITICAL} is not waited for"
         )
     return wait(rule, reason)
 
@@ -95,7 +95,7 @@ def disk_free(context: GuardContext) -> GuardAnswer:
             rule, f"the sizes of {name} are unknown: it does not answer", was_read=_answered(context, member)
         )
     needed = needed_bytes(member.status)
-    shown = f"a defragmentation of {member.name} needs {_mib(needed)} free on its file system"
+    shown = f"a defragmentation of {member.name} needs {show_bytes(needed)} free on its file system"
     if isinstance(member.disk, Unknown):
         reason = f"{shown}, and how much is free is unknown ({member.disk.reason})"
         if panics_when_full(member.status.version):
@@ -104,8 +104,8 @@ def disk_free(context: GuardContext) -> GuardAnswer:
             return passed(rule, f"{reason}: accepted with --accept disk-free")
         return refuse(rule, reason, "disk-free")
     if member.disk.free_bytes < needed:
-        return refuse(rule, f"{shown}, {_mib(member.disk.free_bytes)} are ({member.disk.source})")
-    return passed(rule, f"{shown}, {_mib(member.disk.free_bytes)} are ({member.disk.source})")
+        return refuse(rule, f"{shown}, {show_bytes(member.disk.free_bytes)} are ({member.disk.source})")
+    return passed(rule, f"{shown}, {show_bytes(member.disk.free_bytes)} are ({member.disk.source})")
 
 
 def target_is_healthy(context: GuardContext) -> GuardAnswer:
@@ -123,8 +123,8 @@ def target_is_healthy(context: GuardContext) -> GuardAnswer:
     if member.name not in votes.healthy:
         return refuse(rule, f"the target {name} is no healthy voter")
     lag = lag_of(context.state, status)
-    if lag > LAG_PASSES:
-        return wait(rule, f"the target {name} is {lag} raft entries behind (limit {LAG_PASSES})")
+    if lag > LAG_NOTICED:
+        return wait(rule, f"the target {name} is {lag} raft entries behind (limit {LAG_NOTICED})")
     return passed(rule, f"the target {name} is a healthy voter, {lag} raft entries behind")
 
 
@@ -153,7 +153,3 @@ def _unread_anywhere(context: GuardContext, rule: str, field: str) -> GuardAnswe
 
 def _answered(context: GuardContext, member: MemberState | None) -> bool:
     return member is not None and not isinstance(context.at_start(member).status, Unknown)
-
-
-def _mib(size: int) -> str:
-    return f"{size / (1 << 20):.0f} MiB"

@@ -36,6 +36,13 @@ _OLDEST: Version = (0, 0, 0)
 PANICS_WHEN_FULL: tuple[Range, ...] = ((_OLDEST, (3, 4, 35)), ((3, 5, 0), (3, 5, 17)))
 """A defragmentation that finds the disk full ends the server (etcd#18810)."""
 
+BEFORE_SOUND: tuple[Range, ...] = (
+    (_OLDEST, (3, 4, 45)),
+    ((3, 5, 0), (3, 5, 26)),
+    ((3, 6, 0), (3, 6, 6)),
+)
+"""Older than the first release of its line without known bugs in what sretool may change."""
+
 HAZARDS: tuple[HazardRow, ...] = (
     HazardRow(
         verdict="refuse",
@@ -94,7 +101,7 @@ HAZARDS: tuple[HazardRow, ...] = (
     ),
     HazardRow(
         verdict="warn",
-        affected=((_OLDEST, (3, 4, 45)), ((3, 5, 0), (3, 5, 26)), ((3, 6, 0), (3, 6, 6))),
+        affected=BEFORE_SOUND,
         what="older than the first release of its line without known bugs in what is changed here "
         "(3.4.45, 3.5.26, 3.6.6)",
         source="etcd changelogs",

@@ -4,9 +4,10 @@ from collections.abc import Mapping
 
 import msgspec
 
+from sretool.knowledge.quorum import STILL_VOTING, quorum_of
+from sretool.knowledge.space import quota_share
 from sretool.model import EndpointStatus, Evidence, Known, MemberId, MemberList, Silence, Unknown
 
-_STILL_VOTES = frozenset({Silence.DEFRAGMENTING, Silence.SLOW})  # a defragmentation blocks reads, not raft
 _GONE = frozenset({Silence.DEAD, Silence.FROZEN})
 
 
@@ -31,11 +32,7 @@ class MemberRow(msgspec.Struct, frozen=True, kw_only=True):
         """Return the share of the quota that the database file takes."""
         if isinstance(self.status, Unknown):
             return self.status
-        if isinstance(self.quota_bytes, Unknown):
-            return self.quota_bytes
-        return (
-            self.status.db_size_bytes / self.quota_bytes if self.quota_bytes else Unknown("no quota is set")
-        )
+        return quota_share(self.status.db_size_bytes, self.quota_bytes)
 
 
 class ClusterHealth(msgspec.Struct, frozen=True, kw_only=True):
@@ -77,11 +74,16 @@ class ClusterHealth(msgspec.Struct, frozen=True, kw_only=True):
         return sum(not member.is_learner for member in self.member_list.members)
 
     @property
+    def quorum(self) -> int:
+        return quorum_of(self.voters)
+
+    @property
     def voters_alive(self) -> int:
         """Return how many voters answer, or take part in raft although they do not answer."""
         return sum(
-            row.silence in _STILL_VOTES if isinstance(row.status, Unknown) else not row.status.is_learner
+            row.silence in STILL_VOTING if isinstance(row.status, Unknown) else not row.status.is_learner
             for row in self.rows
+            if self._may_vote(row)
         )
 
     @property
@@ -90,10 +92,17 @@ class ClusterHealth(msgspec.Struct, frozen=True, kw_only=True):
 
         A member that only we cannot reach may still vote: then its peers know a leader.
         """
-        gone = sum(row.silence in _GONE for row in self.rows)
-        quorum = self.voters // 2 + 1
+        gone = sum(row.silence in _GONE for row in self.rows if self._may_vote(row))
         knows_leader = any(status.leader for status in self.statuses)
-        return self.voters - gone < quorum or (self.voters_alive < quorum and not knows_leader)
+        return self.voters - gone < self.quorum or (self.voters_alive < self.quorum and not knows_leader)
+
+    def _may_vote(self, row: MemberRow) -> bool:
+        """Tell whether the row is a voter of the member list; a member that was removed is none."""
+        if isinstance(self.member_list, Unknown):
+            return True
+        member_id = 0 if isinstance(row.status, Unknown) else row.status.member_id
+        voters = [member for member in self.member_list.members if not member.is_learner]
+        return any(row.peer_url in voter.peer_urls or voter.id == member_id for voter in voters)
 
 
 def disagreement_of(statuses: Mapping[str, EndpointStatus]) -> str:

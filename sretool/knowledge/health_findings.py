@@ -3,13 +3,11 @@
 from collections.abc import Sequence
 
 from sretool.knowledge.health import ClusterHealth, MemberRow
+from sretool.knowledge.quorum import LAG_CRITICAL, LAG_NOTICED
 from sretool.knowledge.releases import release_findings
 from sretool.knowledge.space import fragmentation_finding, quota_finding
 from sretool.model import Evidence, Finding, Known, Member, MemberId, Severity, Silence, Unknown
 
-LAG_NOTICED = 100
-"""Raft entries a member may be behind; ours, between openshift-etcd-suite's 10-50 and etcd's «a few thousand»."""
-LAG_CRITICAL = 5000
 CERTIFICATE_DAYS = 14.0
 
 _WORDS = {
@@ -54,19 +52,18 @@ def is_healthy(health: ClusterHealth) -> Known[bool]:
 
 
 def _quorum_findings(health: ClusterHealth) -> list[Finding]:
-    quorum = health.voters // 2 + 1
     seen = Evidence(
         what="voters that answer or still vote",
         value=str(health.voters_alive),
-        threshold=f"{quorum} of {health.voters}",
+        threshold=f"{health.quorum} of {health.voters}",
         source="Status of every member",
     )
     if health.is_quorum_lost:
         return [
             Finding(
                 severity=Severity.CRITICAL,
-                sentence=f"no quorum: {health.voters_alive} of {health.voters} voters answer, {quorum} are needed; "
-                "etcd serves neither writes nor linearizable reads",
+                sentence=f"no quorum: {health.voters_alive} of {health.voters} voters answer, "
+                f"{health.quorum} are needed; etcd serves neither writes nor linearizable reads",
                 verdict="quorum-lost",
                 evidence=(seen,),
             )
@@ -92,7 +89,7 @@ def _quorum_findings(health: ClusterHealth) -> list[Finding]:
 
 
 def _silent_findings(health: ClusterHealth) -> list[Finding]:
-    margin = health.voters_alive - (health.voters // 2 + 1)
+    margin = health.voters_alive - health.quorum
     left = (
         "no majority is left"
         if health.is_quorum_lost
@@ -127,7 +124,8 @@ def _membership_findings(health: ClusterHealth) -> list[Finding]:
     found = [
         Finding(
             severity=Severity.WARNING,
-            sentence=f"the member at {', '.join(member.peer_urls)} was added and never started; it counts",
+            sentence=f"the member at {', '.join(member.peer_urls)} was added and never started"
+            f"{'' if member.is_learner else '; it counts'}",
             verdict="member-unstarted",
             subject=str(MemberId(member.id)),
         )
@@ -137,7 +135,7 @@ def _membership_findings(health: ClusterHealth) -> list[Finding]:
     found += [
         Finding(
             severity=Severity.NOTE,
-            sentence=f"{member.name} is a learner: it does not vote",
+            sentence=f"{member.name or member.peer_urls[0]} is a learner: it does not vote",
             subject=member.name,
         )
         for member in members

@@ -6,12 +6,13 @@ import msgspec
 
 from sretool.knowledge import thresholds
 from sretool.knowledge.latency_windows import Reads, is_disk_slow, is_disk_suspicious, p99, reads_of
+from sretool.knowledge.quorum import STILL_VOTING, quorum_of
+from sretool.knowledge.words import listed, show_seconds
 from sretool.model import Evidence, Known, Silence, Unknown
 from sretool.model.latency import LatencySample, MemberSample, MemberWindow
 
 # A silent member that is known to be in this state is named and done with; of any other nothing is known.
 EXPLAINED_SILENCES = frozenset({Silence.DEAD, Silence.FROZEN, Silence.DEFRAGMENTING})
-_STILL_IN_RAFT = frozenset({Silence.DEFRAGMENTING, Silence.SLOW})
 
 
 class MemberView(msgspec.Struct, frozen=True, kw_only=True):
@@ -101,7 +102,7 @@ class LatencyView(msgspec.Struct, frozen=True, kw_only=True):
 
     @property
     def quorum(self) -> int:
-        return self.voters // 2 + 1
+        return quorum_of(self.voters)
 
     @property
     def alive_voters(self) -> int:
@@ -109,7 +110,7 @@ class LatencyView(msgspec.Struct, frozen=True, kw_only=True):
         return sum(
             1
             for member in self.members
-            if not member.is_learner and (member.answers or member.sample.silence in _STILL_IN_RAFT)
+            if not member.is_learner and (member.answers or member.sample.silence in STILL_VOTING)
         )
 
     @property
@@ -171,18 +172,9 @@ def names(members: Iterable[MemberView]) -> str:
     return listed([member.name for member in members])
 
 
-def listed(words: list[str]) -> str:
-    """Return `a`, `a and b`, `a, b and c`."""
-    return " and ".join([", ".join(words[:-1]), words[-1]] if len(words) > 1 else words)
-
-
 def shown(seconds: Known[float]) -> str:
-    """Return a duration as people say it: `1.4 ms`, `127 ms`, `1.2 s`; the reason where it is unknown."""
-    if isinstance(seconds, Unknown):
-        return f"unknown ({seconds.reason})"
-    if seconds >= 1:
-        return f"{seconds:.1f} s"
-    return f"{seconds * 1000:.1f} ms" if seconds < 0.01 else f"{seconds * 1000:.0f} ms"
+    """Return a duration as people say it, the reason where it is unknown."""
+    return f"unknown ({seconds.reason})" if isinstance(seconds, Unknown) else show_seconds(seconds)
 
 
 def reads_row(member: MemberView, *, linearizable: bool) -> Evidence:

@@ -5,8 +5,9 @@ from collections.abc import Iterable, Mapping, Sequence
 
 import msgspec
 
-from sretool.knowledge.quorum import Votes, answering, lag_of
+from sretool.knowledge.quorum import Votes, answering, lag_of, quorum_of
 from sretool.knowledge.thresholds import MEDIAN_SAMPLES
+from sretool.knowledge.words import show_seconds
 from sretool.model import (
     Change,
     Cost,
@@ -60,7 +61,7 @@ class Candidate(msgspec.Struct, frozen=True, kw_only=True):
         if isinstance(self.fsync_p99, Unknown):
             return f"has an unknown fsync p99 ({self.fsync_p99.reason})"
         if self.fsync_p99 > fsync_at_most:
-            return f"has an fsync p99 of {_ms(self.fsync_p99)}, over {_ms(fsync_at_most)}"
+            return f"has an fsync p99 of {show_seconds(self.fsync_p99)}, over {show_seconds(fsync_at_most)}"
         return ""
 
 
@@ -165,7 +166,7 @@ def judge_move(change: Change, statuses: Mapping[str, Known[EndpointStatus]]) ->
     """Return whether leadership has left the old leader, by what a quorum of voters names as theirs."""
     known = known_only(statuses)
     voters = [status for status in known.values() if not status.is_learner]
-    quorum = int(change.before["voters"]) // 2 + 1
+    quorum = quorum_of(int(change.before["voters"]))
     if len(voters) < quorum:
         return Outcome(
             result=Result.CANNOT_TELL,
@@ -190,7 +191,3 @@ def judge_move(change: Change, statuses: Mapping[str, Known[EndpointStatus]]) ->
 
 def _unmeasured(one: Candidate) -> int:
     return isinstance(one.disk_slow, Unknown) + isinstance(one.network_slow, Unknown)
-
-
-def _ms(seconds: float) -> str:
-    return f"{seconds * 1000:.1f} ms"

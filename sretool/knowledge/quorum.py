@@ -7,7 +7,17 @@ import msgspec
 from sretool.model import EndpointStatus, EtcdState, Known, MemberState, Silence, Unknown
 
 # They take part in raft although they do not answer: a defragmentation blocks reads and writes, not votes.
-_STILL_VOTING = frozenset({Silence.DEFRAGMENTING, Silence.SLOW})
+STILL_VOTING = frozenset({Silence.DEFRAGMENTING, Silence.SLOW})
+
+
+# Raft entries behind the leader. Ours: openshift-etcd-suite proposes 10 to 50, etcd's docs «a few thousand».
+LAG_NOTICED = 100  # what is further behind is waited for
+LAG_CRITICAL = 5000  # beyond it, waiting is no plan
+
+
+def quorum_of(voters: int) -> int:
+    """Return how many of `voters` must agree for etcd to commit anything."""
+    return voters // 2 + 1
 
 
 class Votes(msgspec.Struct, frozen=True, kw_only=True):
@@ -25,7 +35,7 @@ class Votes(msgspec.Struct, frozen=True, kw_only=True):
 
     @property
     def quorum(self) -> int:
-        return self.voters // 2 + 1
+        return quorum_of(self.voters)
 
     @property
     def spare(self) -> int:
@@ -59,7 +69,7 @@ def count_votes(state: EtcdState) -> Known[Votes]:
         if seen and status:
             part = "healthy" if leader and status.leader == leader else "returning"
         else:
-            part = "returning" if quiet and quiet.silence in _STILL_VOTING else "lost"
+            part = "returning" if quiet and quiet.silence in STILL_VOTING else "lost"
         member = seen or quiet
         parts[part].append(member.name if member else voter.name or voter.peer_urls[0])
     return Votes(voters=len(voters), leader=leader, **{part: tuple(names) for part, names in parts.items()})

@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 
+from sretool.knowledge.hazards import BEFORE_SOUND, is_within
 from sretool.knowledge.versions import Version, parse_version
 from sretool.model import Evidence, Finding, Severity
 
@@ -10,8 +11,6 @@ _NOTICES: tuple[tuple[str, tuple[Version, ...]], ...] = (
     ("CVE-2026-33413 and CVE-2026-33343", ((3, 4, 42), (3, 5, 28), (3, 6, 9))),
     ("GHSA-6vch-q96h-7gc3 (TLS handshakes exhaust memory)", ((3, 5, 33), (3, 6, 14), (3, 7, 1))),
 )
-# Below these a changing step may meet a known bug; the hazards that refuse a change are the guards'.
-_SOUND: tuple[Version, ...] = ((3, 4, 45), (3, 5, 26), (3, 6, 6))
 
 
 def release_findings(versions: Sequence[tuple[str, str]]) -> list[Finding]:
@@ -30,7 +29,7 @@ def release_findings(versions: Sequence[tuple[str, str]]) -> list[Finding]:
                     evidence=(Evidence(what="version", value=text, source="etcd changelogs"),),
                 )
             )
-        if _is_before(version, _SOUND):
+        if is_within(version, BEFORE_SOUND):
             found.append(
                 Finding(
                     severity=Severity.NOTE,

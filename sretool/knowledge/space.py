@@ -5,13 +5,13 @@ from collections.abc import Sequence
 import msgspec
 
 from sretool.knowledge.census import NO_PREFIX, Census
+from sretool.knowledge.words import show_bytes
 from sretool.model import EndpointStatus, Evidence, Finding, Known, Severity, Unknown
 
 # Shares of the quota: cluster-etcd-operator's custom.libsonnet; 95 % is the upstream mixin's.
 QUOTA_NOTE, QUOTA_WARNING, QUOTA_CRITICAL, QUOTA_LAST = 0.65, 0.75, 0.85, 0.95
 FRAGMENTED_SHARE = 0.5  # the upstream mixin's etcdDatabaseHighFragmentationRatio
 FRAGMENTED_IN_USE_BYTES = 100_000_000
-_MIB = 1 << 20
 
 
 def quota_finding(used: Sequence[tuple[str, float]]) -> Finding | None:
@@ -62,13 +62,22 @@ def fragmentation_finding(sizes: Sequence[tuple[str, EndpointStatus]]) -> Findin
         evidence=tuple(
             Evidence(
                 what=f"{name} in use of size",
-                value=f"{status.db_size_in_use_bytes / _MIB:.0f} of {status.db_size_bytes / _MIB:.0f} MiB",
+                value=f"{show_bytes(status.db_size_in_use_bytes)} of {show_bytes(status.db_size_bytes)}",
                 threshold="50 % and 100 MB in use",
                 source="Status",
             )
             for name, status in free
         ),
     )
+
+
+def quota_share(size_bytes: Known[int], quota_bytes: Known[int]) -> Known[float]:
+    """Return the share of its quota that a database file takes."""
+    if isinstance(size_bytes, Unknown):
+        return size_bytes
+    if isinstance(quota_bytes, Unknown):
+        return quota_bytes
+    return size_bytes / quota_bytes if quota_bytes else Unknown("no quota is set")
 
 
 class MemberSpace(msgspec.Struct, frozen=True, kw_only=True):
@@ -82,11 +91,7 @@ class MemberSpace(msgspec.Struct, frozen=True, kw_only=True):
     @property
     def used(self) -> Known[float]:
         """Return the share of the quota that the database file takes."""
-        if isinstance(self.size_bytes, Unknown):
-            return self.size_bytes
-        if isinstance(self.quota_bytes, Unknown):
-            return self.quota_bytes
-        return self.size_bytes / self.quota_bytes if self.quota_bytes else Unknown("no quota is set")
+        return quota_share(self.size_bytes, self.quota_bytes)
 
 
 def use_text(members: Sequence[MemberSpace]) -> str:
@@ -125,7 +130,7 @@ def growth_sentence(*, growth: Known[float], quota_bytes: int, size_bytes: int) 
         return "nothing was written since etcd started"
     left = max(0, quota_bytes - size_bytes)
     return (
-        f"growth: at most {growth / 1024:.1f} KiB/s on average since etcd started; at that rate "
+        f"growth: at most {show_bytes(growth)}/s on average since etcd started; at that rate "
         f"{'the quota is full now' if not left else f'the quota is full in {duration_text(left / growth)}'}, "
         f"twice the quota in {duration_text((left + quota_bytes) / growth)}"
     )
@@ -146,7 +151,7 @@ def use_evidence(census: Census, *, limit: int = 8) -> tuple[Evidence, ...]:
 
 def bytes_text(size: Known[int]) -> str:
     """Return an estimated size in words."""
-    return "bytes unknown" if isinstance(size, Unknown) else f"about {size / _MIB:.1f} MiB"
+    return "bytes unknown" if isinstance(size, Unknown) else f"about {show_bytes(size)}"
 
 
 def duration_text(seconds: float) -> str:

@@ -70,7 +70,7 @@ def blind_spots(view: LatencyView, *, has_cause: bool) -> tuple[Finding, ...]:
             reason = member.sample.window.reason
             sentence = f"the disk and network of {member.name} cannot be judged without its metrics: {reason}"
             found.append(_blind(sentence, member))
-        elif member.disk_suspicious and is_suffering(member):
+        elif isinstance(member.disk_slow, Unknown) and member.disk_suspicious and is_suffering(member):
             found.append(
                 _blind(
                     f"{member.name} is slow, and made too few fsyncs to tell whether its disk is the cause",

@@ -1,7 +1,8 @@
 """Verdicts on whether the members are there: quorum, leader, silence, maintenance."""
 
-from sretool.knowledge.latency_view import EXPLAINED_SILENCES, LatencyView, MemberView, listed, names
+from sretool.knowledge.latency_view import EXPLAINED_SILENCES, LatencyView, MemberView, names
 from sretool.knowledge.latency_windows import is_compacting
+from sretool.knowledge.words import listed
 from sretool.model import Evidence, Finding, Severity, Silence, Unknown
 
 _SAYS = {

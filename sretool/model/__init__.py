@@ -15,15 +15,16 @@ from sretool.model.etcd import (
     MemberList,
     MemberState,
     Silence,
-    SnapshotFile,
 )
 from sretool.model.known import Known, Unknown, known_only
 from sretool.model.metrics import (
     MINIMUM_SAMPLES,
+    PROCESS_START,
     Histogram,
     MetricsPage,
     Sample,
     increase,
+    value_of,
     window,
 )
 from sretool.model.plan import (
@@ -42,6 +43,7 @@ from sretool.model.plan import (
 
 __all__ = [
     "MINIMUM_SAMPLES",
+    "PROCESS_START",
     "Alarm",
     "AlarmType",
     "Change",
@@ -71,9 +73,9 @@ __all__ = [
     "Sample",
     "Severity",
     "Silence",
-    "SnapshotFile",
     "Unknown",
     "increase",
     "known_only",
+    "value_of",
     "window",
 ]

@@ -107,22 +107,10 @@ class HashKV(msgspec.Struct, frozen=True, kw_only=True):
     hash_revision: int
 
 
-class SnapshotFile(msgspec.Struct, frozen=True, kw_only=True):
-    """A snapshot on the local disk whose trailing SHA-256 was checked."""
-
-    path: str
-    size_bytes: int
-    sha256: str
-    member: str
-    revision: int
-    version: str = ""
-
-
 class DiskSpace(msgspec.Struct, frozen=True, kw_only=True):
     """The file system that holds a member's data directory; `source` says how it was read."""
 
     free_bytes: int
-    total_bytes: int
     source: str
 
 
@@ -173,4 +161,3 @@ class Identity(msgspec.Struct, frozen=True, kw_only=True):
 
     etcd_cluster_id: str = ""
     etcd_member_ids: tuple[str, ...] = ()
-    kubernetes_uid: str = ""

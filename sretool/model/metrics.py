@@ -7,7 +7,7 @@ import msgspec
 
 from sretool.model.known import Known, Unknown
 
-_PROCESS_START = "process_start_time_seconds"
+PROCESS_START = "process_start_time_seconds"
 
 MINIMUM_SAMPLES = 20
 """Fewer samples than this say nothing about a p99: one slow one decides it, and 20 fast ones are luck.
@@ -107,6 +107,11 @@ class MetricsPage(msgspec.Struct, frozen=True):
         )
 
 
+def value_of(page: Known[MetricsPage], name: str) -> Known[float]:
+    """Return the value of `name`, or why the page it should stand on, or the value, could not be read."""
+    return page if isinstance(page, Unknown) else page.value(name)
+
+
 def increase(later: MetricsPage, earlier: MetricsPage, name: str, **labels: str) -> Known[float]:
     """Return by how much the counter `name` (its series added up) grew between two pages.
 
@@ -140,9 +145,9 @@ def window(later: MetricsPage, earlier: MetricsPage, name: str, **labels: str) -
 
 
 def _restarted(later: MetricsPage, earlier: MetricsPage) -> Unknown | None:
-    after, before = later.value(_PROCESS_START), earlier.value(_PROCESS_START)
+    after, before = later.value(PROCESS_START), earlier.value(PROCESS_START)
     if isinstance(after, Unknown) or isinstance(before, Unknown):
-        return Unknown(f"{_PROCESS_START} is missing: the process may have restarted in between")
+        return Unknown(f"{PROCESS_START} is missing: the process may have restarted in between")
     return Unknown("the process restarted between the two readings") if after != before else None
 
 

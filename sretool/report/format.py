@@ -1,4 +1,4 @@
-"""How numbers, times and foreign text are written for a person, in one place."""
+"""How values, times and foreign text stand on a page of plain text."""
 
 import datetime
 import textwrap
@@ -6,35 +6,10 @@ import unicodedata
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
+from sretool.knowledge.words import show_bytes, show_seconds
+
 PAGE_COLUMNS = 80
 NARROWEST_COLUMNS = 40
-
-
-def show_bytes(size: float) -> str:
-    """Return a size in binary units: `512 B`, `64.0 MiB`, `1.2 GiB`."""
-    if abs(size) < 1024:
-        return f"{size:.0f} B"
-    for unit in ("KiB", "MiB", "GiB"):
-        size /= 1024
-        if abs(size) < 1023.95:
-            return f"{size:.1f} {unit}"
-    return f"{size / 1024:.1f} TiB"
-
-
-def show_seconds(seconds: float) -> str:
-    """Return a duration: `350 ms`, `1.2 s`, `45 s`, `2 min 5 s`, `3 h 20 min`."""
-    if seconds < 0.9995:
-        return f"{seconds * 1000:.0f} ms"
-    if seconds < 9.95:
-        return f"{seconds:.1f} s"
-    whole = round(seconds)
-    if whole < 60:
-        return f"{whole} s"
-    if whole < 3600:
-        minutes, rest = divmod(whole, 60)
-        return f"{minutes} min {rest} s" if rest else f"{minutes} min"
-    hours, rest = divmod(round(seconds / 60), 60)
-    return f"{hours} h {rest} min" if rest else f"{hours} h"
 
 
 def show_percent(ratio: float) -> str:

@@ -4,8 +4,9 @@ from collections.abc import Callable
 
 from sretool.engine import events
 from sretool.engine.events import Event
+from sretool.knowledge.words import show_seconds
 from sretool.model import Severity
-from sretool.report.format import PAGE_COLUMNS, show_count, show_seconds, wrapped
+from sretool.report.format import PAGE_COLUMNS, show_count, wrapped
 from sretool.report.plan_text import severity_word
 
 HEARTBEAT_SECONDS = 10.0

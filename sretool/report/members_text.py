@@ -5,10 +5,11 @@ from collections.abc import Mapping, Sequence
 import msgspec
 
 from sretool.knowledge.health import disagreement_of, lags_of
-from sretool.knowledge.health_findings import LAG_NOTICED
-from sretool.knowledge.space import QUOTA_WARNING
+from sretool.knowledge.quorum import LAG_NOTICED, quorum_of
+from sretool.knowledge.space import QUOTA_WARNING, quota_share
+from sretool.knowledge.words import show_bytes
 from sretool.model import EndpointStatus, Known, Silence, Unknown, known_only
-from sretool.report.format import PAGE_COLUMNS, show_bytes, show_percent, table, wrapped
+from sretool.report.format import PAGE_COLUMNS, show_percent, table, wrapped
 
 # A member that is seen to be stopped is unhealthy; one that we cannot reach may be well.
 _SEEN = frozenset({Silence.DEAD, Silence.FROZEN, Silence.DEFRAGMENTING, Silence.SLOW})
@@ -51,7 +52,7 @@ def cluster_problems(rows: Sequence[MemberGlance]) -> tuple[str, ...]:
     answered = known_only({row.name: row.status for row in rows})
     if not answered:
         return (f"none of {len(rows)} members answers",)
-    quorum = len(rows) // 2 + 1
+    quorum = quorum_of(len(rows))
     leaderless = not any(status.leader for status in answered.values())
     stopped = sum(row.state in _STOPPED for row in rows)  # a survivor may name the old leader for a second
     if len(rows) - stopped < quorum or (leaderless and len(answered) < quorum):
@@ -89,9 +90,7 @@ def render_members(cluster: str, rows: Sequence[MemberGlance], *, columns: int =
 def _answering(
     name: str, endpoint: str, status: EndpointStatus, quota: Known[int], lag: int | None
 ) -> MemberGlance:
-    used: Known[float] = quota if isinstance(quota, Unknown) else Unknown("no quota is set")
-    if not isinstance(quota, Unknown) and quota:
-        used = status.db_size_bytes / quota
+    used = quota_share(status.db_size_bytes, quota)
     problems = [f"etcd says: {error.strip()}" for error in status.errors]
     if not status.leader:
         problems.append("it knows no leader")

@@ -5,8 +5,9 @@ from collections.abc import Iterable, Iterator, Sequence
 
 from sretool.engine.ending import Ending
 from sretool.engine.plan import Plan, Skipped
+from sretool.knowledge.words import show_seconds
 from sretool.model import Change, Cost, Effect, Evidence, Finding, Held, Risk, Severity
-from sretool.report.format import PAGE_COLUMNS, show_count, show_named_value, show_seconds, wrapped
+from sretool.report.format import PAGE_COLUMNS, show_count, show_named_value, wrapped
 
 RISK_WORDS = {
     Risk.READ: "read (a local file)",
@@ -83,7 +84,9 @@ def render_changes(plan: Plan, *, columns: int, verbose: bool, title: str = "PLA
     seconds = sum(change.cost.seconds for change in plan.changes)
     about = f"{show_count(len(plan.changes), 'change')} · {RISK_WORDS[plan.risk]}"
     about += f" · about {show_seconds(seconds)}" if seconds else ""
-    lines = wrapped(f"{about} · nothing has been changed yet", first=f"{title}  ", columns=columns)
+    # A run that is taken up again or undone may have changed something already.
+    yet = " · nothing has been changed yet" if title == "PLAN" else ""
+    lines = wrapped(f"{about}{yet}", first=f"{title}  ", columns=columns)
     lines += _stalls(plan, columns)
     for number, change in enumerate(plan.changes, start=1):
         lines += _change(number, change, columns, verbose=verbose)

@@ -4,17 +4,10 @@ from collections.abc import Iterable, Sequence
 
 from sretool.engine.runs import RunSummary
 from sretool.errors import EXIT_CODES
+from sretool.knowledge.words import show_seconds
 from sretool.model import Finding, Severity
 from sretool.report.fold import MadeChange, RunReport, writes_of
-from sretool.report.format import (
-    PAGE_COLUMNS,
-    show_count,
-    show_named_value,
-    show_seconds,
-    show_time,
-    table,
-    wrapped,
-)
+from sretool.report.format import PAGE_COLUMNS, show_count, show_named_value, show_time, table, wrapped
 from sretool.report.plan_text import (
     SNAPSHOT_WARNING,
     render_commands,

@@ -1,23 +1,23 @@
 """The catalogue of steps, and one step's manual, from the step's own types and docstring."""
 
 import inspect
-import re
 from collections.abc import Iterable, Mapping
 from typing import Any
 
 import msgspec
 
 from sretool.report.format import PAGE_COLUMNS, table, wrapped
-from sretool.step import AnyStep, Duration, Percent, Quantity
+from sretool.runbook.references import Kind, fact_kind, fact_kinds
+from sretool.runbook.schema import description_of, written
+from sretool.runbook.strict import UNITS, base_types, choices
+from sretool.step import AnyStep
 
-_WORDS = {
-    Duration: "duration",
-    Quantity: "quantity",
-    Percent: "percent",
-    int: "integer",
-    float: "number",
-    bool: "true or false",
-    str: "text",
+_KIND_WORDS = {
+    Kind.INTEGER: "integer",
+    Kind.DECIMAL: "number",
+    Kind.BOOLEAN: "true or false",
+    Kind.TEXT: "text",
+    Kind.TEXTS: "list of text",
 }
 
 
@@ -88,62 +88,31 @@ def _paragraph(text: str, columns: int) -> list[str]:
 
 def _params(params: type[msgspec.Struct]) -> Iterable[Field]:
     for field in msgspec.structs.fields(params):
-        meta = field.type.__metadata__ if hasattr(field.type, "__metadata__") else ()
-        about = next((one.description for one in meta if getattr(one, "description", None)), "")
-        required = field.default is msgspec.NODEFAULT and field.default_factory is msgspec.NODEFAULT
         yield Field(
             name=field.encode_name,
             type=_type_words(field.type),
-            default="required" if required else _default_words(field),
-            about=about,
+            default="required" if field.required else _default_words(field.default),
+            about=description_of(field.type),
         )
 
 
-def _default_words(field: Any) -> str:
-    default = field.default if field.default is not msgspec.NODEFAULT else field.default_factory()
+def _default_words(default: object) -> str:
     if isinstance(default, bool):
         return "true" if default else "false"
-    if isinstance(default, Duration):
-        return _in_unit(default, ((86400, "d"), (3600, "h"), (60, "m"), (1, "s"), (0.001, "ms")))
-    if isinstance(default, Quantity):
-        return _in_unit(
-            default, ((1 << 40, "Ti"), (1 << 30, "Gi"), (1 << 20, "Mi"), (1 << 10, "Ki"), (1, ""))
-        )
-    if isinstance(default, Percent):
-        return f"{default * 100:g}%"
-    return str(default) if default not in ("", None, ()) else "none"
-
-
-def _in_unit(value: float, units: tuple[tuple[float, str], ...]) -> str:
-    if not value:
-        return f"0{'' if units[-1][1] == '' else 's'}"
-    for size, unit in units:
-        if value >= size and float(value / size).is_integer():
-            return f"{value / size:.0f}{unit}"
-    return f"{value:g}"
-
-
-def _facts(facts: type[msgspec.Struct]) -> Iterable[Field]:
-    """Yield the facts that conditions see: scalars and lists of text."""
-    for field in msgspec.structs.fields(facts):
-        words = _type_words(field.type)
-        if re.fullmatch(r"integer|number|true or false|text|list of text", words):
-            yield Field(name=field.name, type=words)
+    return "none" if default in ("", None, ()) else str(written(default))
 
 
 def _type_words(annotation: Any) -> str:
-    inner = getattr(annotation, "__origin__", None)
-    if hasattr(annotation, "__metadata__"):
-        return _type_words(annotation.__origin__)
-    arguments = getattr(annotation, "__args__", ())
-    if arguments and all(isinstance(one, str) for one in arguments):  # a Literal
-        return " or ".join(arguments)
-    if inner is tuple and arguments and arguments[0] is str:
-        return "list of text"
-    if arguments and inner is not tuple:
-        known = [_type_words(one) for one in arguments if one.__name__ not in ("Unknown", "NoneType")]
-        return " or ".join(dict.fromkeys(known))
-    values = getattr(annotation, "__members__", None)
-    if values is not None:
-        return " or ".join(str(one.value) for one in values.values())
-    return _WORDS.get(annotation, str(getattr(annotation, "__name__", annotation)))
+    """Return what a person writes there: one of some words, a quantity with its unit, a plain value."""
+    if words := choices(annotation):
+        return " or ".join(words)
+    unit = next((base.__name__.lower() for base in base_types(annotation) if base in UNITS), "")
+    kind = fact_kind(annotation)
+    return unit or (_KIND_WORDS[kind] if kind else "a value of its own")
+
+
+def _facts(facts: type[msgspec.Struct]) -> Iterable[Field]:
+    """Yield the facts that conditions see, without `due`, which every step has."""
+    for name, kind in fact_kinds(facts).items():
+        if name != "due":
+            yield Field(name=name, type=_KIND_WORDS[kind])

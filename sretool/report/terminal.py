@@ -3,7 +3,8 @@
 from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, TextIO
 
-from sretool.report.format import printable, show_seconds
+from sretool.knowledge.words import show_seconds
+from sretool.report.format import printable
 
 if TYPE_CHECKING:
     from rich.console import Console

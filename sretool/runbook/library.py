@@ -56,12 +56,14 @@ def _folders() -> Iterator[Path]:
 def _own_folders() -> Iterator[Path]:
     for folder in os.environ.get("SRETOOL_RUNBOOKS", "").split(os.pathsep):
         if folder:
-            yield Path(folder).expanduser()
+            yield Path(os.path.expanduser(folder))  # noqa: PTH111 - Path's raises for an unknown user
 
 
 def _files(folder: Path) -> Iterator[Path]:
     try:
-        yield from (path for path in folder.iterdir() if path.suffix in (".yaml", ".yml"))
+        yield from (
+            path for path in folder.iterdir() if path.suffix in (".yaml", ".yml") and not path.is_fifo()
+        )
     except OSError:
         # A folder that is not there must not keep the others away; `find_runbook` names it.
         return

@@ -46,7 +46,7 @@ def written(value: object) -> object:
         if isinstance(value, unit) and isinstance(value, int | float):
             for size, name in scales:
                 count = round(value / size, 6)
-                if count == int(count) and (count or size == scales[-1][0]):
+                if count == int(count) and (count or size in (1, 0.01)):  # nothing is 0s, 0 or 0%
                     return f"{int(count)}{name}"
             return f"{value / scales[-1][0]:g}{scales[-1][1]}"
     return list(value) if isinstance(value, tuple) else msgspec.to_builtins(value)
@@ -100,7 +100,7 @@ def _field(field: msgspec.structs.FieldInfo) -> Schema:
 def _type(annotation: Any) -> Schema:
     """Return the schema of one field's type, with the description that its annotation carries."""
     bases = base_types(annotation)
-    about: Schema = {"description": text} if (text := _description(annotation)) else {}
+    about: Schema = {"description": text} if (text := description_of(annotation)) else {}
     if words := choices(annotation):
         return about | {"enum": list(words)}
     for base in bases:
@@ -127,12 +127,13 @@ def _plain(annotation: Any) -> Schema:
     return msgspec.json.schema(annotation, schema_hook=lambda _: {})
 
 
-def _description(annotation: Any) -> str:
+def description_of(annotation: Any) -> str:
+    """Return what an annotation says of its field, empty when it says nothing."""
     metas = getattr(annotation, "__metadata__", ())
     own = next(
         (meta.description for meta in metas if isinstance(meta, msgspec.Meta) and meta.description), ""
     )
-    return own or next((text for arm in get_args(annotation) if (text := _description(arm))), "")
+    return own or next((text for arm in get_args(annotation) if (text := description_of(arm))), "")
 
 
 def _is_struct(annotation: Any) -> bool:

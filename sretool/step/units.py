@@ -4,6 +4,7 @@ import re
 
 _DURATION = re.compile(r"(\d+(?:\.\d+)?)(ms|s|m|h|d)")
 _SECONDS = {"ms": 0.001, "s": 1.0, "m": 60.0, "h": 3600.0, "d": 86400.0}
+_LONGEST, _MOST = 1000 * 86400.0, 2.0**63
 _QUANTITY = re.compile(r"(\d+(?:\.\d+)?)(Ki|Mi|Gi|Ti|k|M|G|T)?")
 _BYTES = {
     None: 1,
@@ -28,7 +29,10 @@ class Duration(float):
         parts = _DURATION.findall(text)
         if not parts or "".join(number + unit for number, unit in parts) != text:
             raise ValueError(f"{text!r} is not a duration such as 30s, 250ms or 1m30s")
-        return cls(sum(float(number) * _SECONDS[unit] for number, unit in parts))
+        seconds = sum(float(number) * _SECONDS[unit] for number, unit in parts)
+        if seconds > _LONGEST:
+            raise ValueError(f"{text[:20]!r} is longer than 1000 days")
+        return cls(seconds)
 
 
 class Quantity(int):
@@ -40,7 +44,10 @@ class Quantity(int):
         match = _QUANTITY.fullmatch(text)
         if not match:
             raise ValueError(f"{text!r} is not a quantity such as 200Mi or 8Gi")
-        return cls(float(match[1]) * _BYTES[match[2]])
+        size = float(match[1]) * _BYTES[match[2]]
+        if size >= _MOST:
+            raise ValueError(f"{text[:20]!r} is more than 8 EiB")
+        return cls(size)
 
 
 class Percent(float):

@@ -11,6 +11,7 @@ from sretool.cluster.etcd_questions import alarms_of_errors
 from sretool.cluster.etcd_reader import EtcdReader
 from sretool.cluster.state import quota_of
 from sretool.errors import RemoteError
+from sretool.knowledge.alarms import has_nospace
 from sretool.knowledge.census import Census
 from sretool.knowledge.disarming import PROOF_KEY, DisarmView, NoSpaceAlarm, disarm_proposal, growth_of
 from sretool.knowledge.space import MemberSpace, is_any_at, use_text
@@ -85,7 +86,7 @@ class EtcdAlarmDisarm(Step[EtcdAlarmDisarmParams, EtcdAlarmDisarmFacts]):
         above = is_any_at(spaces, params.below)
         raised = () if isinstance(alarms, Unknown) else alarms
         use: Known[Census] = Unknown("read only when a member has too little space")
-        if above is True and any(alarm.type is AlarmType.NOSPACE for alarm in raised):
+        if above is True and has_nospace(raised):
             use = _use(etcd)
         view = DisarmView(
             alarms=alarms,
@@ -232,7 +233,7 @@ def _observe_writes(etcd: EtcdReader, change: Change) -> Outcome:
     alarms = etcd.alarms()
     if isinstance(alarms, Unknown):
         return Outcome(result=Result.CANNOT_TELL, evidence=f"the alarms could not be listed: {alarms.reason}")
-    if any(alarm.type is AlarmType.NOSPACE for alarm in alarms):
+    if has_nospace(alarms):
         return Outcome(
             result=Result.NOT_DONE if still else Result.PARTLY,
             evidence=f"refilled: NOSPACE is raised again, the members' use of their quota is "

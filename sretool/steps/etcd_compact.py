@@ -6,19 +6,14 @@ from typing import Any
 import msgspec
 
 from sretool.cluster import ClusterReader, ClusterWriter
-from sretool.cluster.compaction import (
-    BATCHES,
-    FINISHED,
-    STARTED,
-    read_compact_revisions,
-    read_compaction,
-    read_revision_rate,
-)
+from sretool.cluster.compaction import read_compact_revisions, read_compaction, read_revision_rate
 from sretool.cluster.etcd_reader import EtcdReader
 from sretool.errors import CompactedError, RemoteError
+from sretool.knowledge.alarms import has_nospace
 from sretool.knowledge.compaction import is_worth_compacting, revision_of_five_minutes_ago
+from sretool.knowledge.metric_names import COMPACTION_BATCHES, COMPACTIONS_FINISHED
 from sretool.model import (
-    AlarmType,
+    PROCESS_START,
     Change,
     Cost,
     Effect,
@@ -33,6 +28,7 @@ from sretool.model import (
     Severity,
     Unknown,
     known_only,
+    value_of,
 )
 from sretool.step import Step
 
@@ -99,12 +95,7 @@ class EtcdCompact(Step[EtcdCompactParams, EtcdCompactFacts]):
         if not voters:
             raise RemoteError(f"no voting etcd member of {read.name} answers")
         through = min(voters, key=lambda name: (not voters[name].is_leader, name))
-        alarms = etcd.alarms()
-        nospace = (
-            alarms
-            if isinstance(alarms, Unknown)
-            else any(alarm.type is AlarmType.NOSPACE for alarm in alarms)
-        )
+        nospace = has_nospace(etcd.alarms())
         view = read_compaction(etcd)
         ago: Known[int] = Unknown("read only when Kubernetes stopped compacting")
         if view.stalled is True and nospace is False:
@@ -258,9 +249,9 @@ def _held(why: str) -> Proposal:
 
 
 def _count(name: str, page: Known[MetricsPage]) -> CompactionCount:
-    if isinstance(page, Unknown):
-        return CompactionCount(name=name, finished=page, started=page)
-    return CompactionCount(name=name, finished=page.value(FINISHED), started=page.value(STARTED))
+    return CompactionCount(
+        name=name, finished=value_of(page, COMPACTIONS_FINISHED), started=value_of(page, PROCESS_START)
+    )
 
 
 def _has_finished(etcd: EtcdReader, name: str, before: Mapping[str, Any]) -> bool | None:
@@ -278,4 +269,4 @@ def _has_finished(etcd: EtcdReader, name: str, before: Mapping[str, Any]) -> boo
     second = etcd.scrape((name,))[name]
     if isinstance(first, Unknown) or isinstance(second, Unknown):
         return None
-    return first.value(BATCHES) == second.value(BATCHES)
+    return first.value(COMPACTION_BATCHES) == second.value(COMPACTION_BATCHES)

@@ -9,9 +9,9 @@ from sretool.cluster import ClusterReader
 from sretool.cluster.compaction import read_compaction
 from sretool.cluster.etcd_reader import EtcdReader
 from sretool.cluster.state import quota_of
-from sretool.errors import RemoteError
 from sretool.knowledge.health import ClusterHealth, MemberRow, disagreement_of, lags_of
-from sretool.knowledge.health_findings import LAG_NOTICED, findings_of, is_healthy
+from sretool.knowledge.health_findings import findings_of, is_healthy
+from sretool.knowledge.quorum import LAG_NOTICED, quorum_of
 from sretool.model import Change, EndpointStatus, Known, Proposal, Risk, Unknown, known_only
 from sretool.step import Step
 
@@ -67,12 +67,7 @@ class EtcdEndpointStatus(Step[EtcdEndpointStatusParams, EtcdEndpointStatusFacts]
 
     def look(self, read: ClusterReader, params: EtcdEndpointStatusParams) -> EtcdEndpointStatusFacts:
         etcd = read.etcd
-        if not etcd.answering():
-            silent = "; ".join(f"{name}: {word}, {why}" for name, (word, why) in etcd.silences().items())
-            raise RemoteError(
-                f"no etcd member of {read.name} answers ({silent})",
-                then=f"see `sretool cluster doctor --cluster {read.name}`",
-            )
+        read.require_an_answer()
         answering = etcd.answering()
         days: dict[str, Known[float]] = {}
         questions: list[Callable[[], Any]] = [
@@ -135,7 +130,7 @@ def _sampled(etcd: EtcdReader, statuses: dict[str, EndpointStatus]) -> tuple[str
     """Return what the answering members still disagree on, and each one's lowest lag, after up to 3 samples."""
     lags = lags_of(statuses)
     for _ in range(SAMPLES - 1):
-        enough_answer = 2 * len(statuses) > len(etcd.members)
+        enough_answer = len(statuses) >= quorum_of(len(etcd.members))
         leaderless = not any(status.leader for status in statuses.values())
         lagging = any(lag > LAG_NOTICED for lag in lags.values())
         if not (disagreement_of(statuses) or lagging or (leaderless and enough_answer)):

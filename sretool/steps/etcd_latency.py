@@ -12,6 +12,8 @@ from sretool.model import Change, Known, Proposal, Risk, Unknown
 from sretool.model.latency import LatencySample
 from sretool.step import Duration, Step
 
+_LONGEST_WINDOW = 600.0
+
 
 class EtcdLatencyParams(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """How long to measure."""
@@ -20,6 +22,10 @@ class EtcdLatencyParams(msgspec.Struct, frozen=True, kw_only=True, forbid_unknow
         Duration,
         msgspec.Meta(description="how long to measure; p99s need 20 samples, so a quiet etcd needs longer"),
     ] = Duration.parse("10s")
+
+    def __post_init__(self) -> None:
+        if not 0 < self.window <= _LONGEST_WINDOW:
+            raise ValueError(f"window: {self.window:g}s is not more than nothing and at most 10m")
 
 
 class EtcdLatencyFacts(msgspec.Struct, frozen=True, kw_only=True):

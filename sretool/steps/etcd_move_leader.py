@@ -9,6 +9,8 @@ from sretool.cluster import ClusterReader, ClusterWriter
 from sretool.cluster.latency import measure_latency
 from sretool.cluster.state import read_etcd_state
 from sretool.knowledge import leadership
+from sretool.knowledge.latency_view import shown
+from sretool.knowledge.metric_names import WAL_FSYNC
 from sretool.knowledge.quorum import count_votes, find_leader
 from sretool.knowledge.thresholds import FSYNC_SLOW_SECONDS
 from sretool.knowledge.verdicts import judge_each
@@ -29,7 +31,6 @@ from sretool.step import Duration, Step
 
 TIMES_FASTER = 5.0
 """An election has its price: the new leader's disk must be clearly better, not just better."""
-_FSYNC = "etcd_disk_wal_fsync_duration_seconds"
 _BOUND = "a voter whose WAL fsync p99 is at most a fifth of the leader's"
 
 
@@ -132,8 +133,8 @@ class EtcdMoveLeader(Step[EtcdMoveLeaderParams, EtcdMoveLeaderFacts]):
             target=target,
             voters=votes.voters,
             to=_BOUND,
-            reason=f"the disk of {leader.name} is slow (fsync p99 at least {fsync * 1000:.0f} ms), that of "
-            f"{target.name} is at least {TIMES_FASTER:g} times faster ({_ms(target.fsync_p99)})",
+            reason=f"the disk of {leader.name} is slow (fsync p99 at least {shown(fsync)}), that of "
+            f"{target.name} is at least {TIMES_FASTER:g} times faster ({shown(target.fsync_p99)})",
         )
         return Proposal(waves=((move,),))
 
@@ -149,7 +150,7 @@ def _fsync(read: ClusterReader, member: MemberSample, *, is_leader: bool) -> Kno
     if is_leader:
         return leadership.fsync_at_least(window)
     page = read.etcd.metrics()[member.name]
-    lifetime = page if isinstance(page, Unknown) else page.histogram(_FSYNC)
+    lifetime = page if isinstance(page, Unknown) else page.histogram(WAL_FSYNC)
     return leadership.fsync_at_most(window, lifetime)
 
 
@@ -165,7 +166,3 @@ def _at_least(facts: EtcdMoveLeaderFacts) -> float:
 
 def _held(why: str, *, refused: bool = False, commands: tuple[str, ...] = ()) -> Proposal:
     return Proposal(held=(Held(what="move-leader", why=why, refused=refused, commands=commands),))
-
-
-def _ms(seconds: Known[float]) -> str:
-    return str(seconds) if isinstance(seconds, Unknown) else f"{seconds * 1000:.1f} ms"

@@ -7,18 +7,15 @@ from typing import Annotated
 import msgspec
 
 from sretool.cluster import ClusterReader, ClusterWriter
+from sretool.cluster.disks import free_bytes
 from sretool.cluster.etcd_reader import EtcdReader
-from sretool.cluster.snapshots import (
-    free_bytes,
-    is_intact,
-    list_snapshots,
-    prune_snapshots,
-    snapshots_folder,
-)
+from sretool.cluster.snapshots import is_intact, list_snapshots, prune_snapshots, snapshots_folder
 from sretool.errors import RemoteError
 from sretool.knowledge.health import lags_of
-from sretool.knowledge.health_findings import LAG_NOTICED
+from sretool.knowledge.metric_names import WAL_FSYNC
+from sretool.knowledge.quorum import LAG_NOTICED
 from sretool.knowledge.snapshots import FREE_FACTOR, SnapshotSource, choose_source, snapshot_name
+from sretool.knowledge.words import show_bytes
 from sretool.model import (
     Change,
     Cost,
@@ -35,9 +32,7 @@ from sretool.model import (
 from sretool.step import Duration, Step
 
 SAVE_VERB = "save-snapshot"
-_FSYNC = "etcd_disk_wal_fsync_duration_seconds"
 _BYTES_PER_SECOND = 50e6  # a snapshot over a slow network; only a prediction
-_MIB = 1 << 20
 
 
 class EtcdSnapshotSaveParams(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -126,8 +121,8 @@ class EtcdSnapshotSave(Step[EtcdSnapshotSaveParams, EtcdSnapshotSaveFacts]):
             )
         if facts.free_bytes < needed:
             why = (
-                f"{Path(facts.path).parent} has {facts.free_bytes // _MIB} MiB free; the database of "
-                f"{facts.source.name} needs {needed // _MIB} MiB ({FREE_FACTOR:g} times its size)"
+                f"{Path(facts.path).parent} has {show_bytes(facts.free_bytes)} free; the database of "
+                f"{facts.source.name} needs {show_bytes(needed)} ({FREE_FACTOR:g} times its size)"
             )
             return Proposal(
                 held=(Held(what="save a snapshot", why=why, refused=True, commands=change.commands),)
@@ -161,7 +156,7 @@ def _sources(etcd: EtcdReader) -> list[SnapshotSource]:
     found = []
     for name, status in statuses.items():
         page = pages[name]
-        histogram = page if isinstance(page, Unknown) else page.histogram(_FSYNC)
+        histogram = page if isinstance(page, Unknown) else page.histogram(WAL_FSYNC)
         found.append(
             SnapshotSource(
                 name=name,
@@ -199,7 +194,7 @@ def _change(params: EtcdSnapshotSaveParams, facts: EtcdSnapshotSaveFacts) -> Cha
         after={"path": facts.path, "exists": True},
         cost=Cost(
             seconds=seconds,
-            note=f"{source.size_bytes // _MIB} MiB to {facts.path}; every Secret in clear, 0600",
+            note=f"{show_bytes(source.size_bytes)} to {facts.path}; every Secret in clear, 0600",
         ),
         commands=(
             f"etcdctl --endpoints={source.endpoint} snapshot save {facts.path}",

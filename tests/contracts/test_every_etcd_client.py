@@ -123,14 +123,6 @@ def test_a_transaction_does_all_or_nothing(cluster: Cluster, prefix: bytes) -> N
     assert writes.txn(unchanged, [Delete(key=prefix + b"a")], timeout_seconds=CALL).deleted == 1
 
 
-def test_a_revoked_lease_takes_its_keys_along(cluster: Cluster, prefix: bytes) -> None:
-    lease = cluster.writes[0].lease_grant(60, timeout_seconds=CALL)
-    cluster.writes[0].put(prefix, b"", lease=lease, timeout_seconds=CALL)
-    assert cluster.reads[0].range_page(prefix, limit=1, timeout_seconds=CALL).keys[0].lease == lease
-    cluster.writes[0].lease_revoke(lease, timeout_seconds=CALL)
-    assert cluster.reads[0].count(prefix, timeout_seconds=CALL)[0] == 0
-
-
 def test_an_etcd_that_never_compacted_has_no_compact_revision(cluster: Cluster) -> None:
     assert cluster.first_compact_revision is None
 

@@ -134,3 +134,15 @@ def test_metrics_that_cannot_be_read_are_never_healthy(sretool, lab):
     finally:
         lab.cluster_file.write_text(entry)
     assert done.returncode == 8, done.stdout + done.stderr
+
+
+def test_another_members_metrics_are_not_taken_for_its_own(sretool, lab):
+    entry = lab.cluster_file.read_text()
+    first, second = lab.members[0].metrics_url, lab.members[1].metrics_url
+    lab.cluster_file.write_text(entry.replace(first, "FIRST").replace(second, first).replace("FIRST", second))
+    try:
+        done = sretool("runbook", "etcd-latency", "--plan", "-p", "window=1s")
+    finally:
+        lab.cluster_file.write_text(entry)
+    assert done.returncode == 8, done.stdout + done.stderr
+    assert "are those of member" in done.stdout

@@ -230,7 +230,7 @@ def test_the_move_is_approved_by_rule_and_made_to_who_fits_then():
 
 
 def test_leadership_does_not_move_for_a_defragmentation_that_the_guards_refuse():
-    no_room = member(1, disk=DiskSpace(free_bytes=1, total_bytes=2, source="statvfs"))
+    no_room = member(1, disk=DiskSpace(free_bytes=1, source="statvfs"))
     for cluster in (state(no_room, member(2), member(3)), state(member(1), member(2), silent(3))):
         move, stall = proposal(cluster).changes[-2:]
         refused = [judge(context(cluster, change=one))[0] for one in (move, stall)]

@@ -59,9 +59,9 @@ def test_leadership_goes_to_a_voter_whose_disk_is_five_times_faster(fsyncs, targ
 @pytest.mark.parametrize(
     ("fsyncs", "words"),
     [
-        ((0.08, 0.017, 0.05), "n2 has an fsync p99 of 17.0 ms, over 16.0 ms"),
+        ((0.08, 0.017, 0.05), "n2 has an fsync p99 of 17 ms, over 16 ms"),
         ((0.5, FEW, FEW), "n2 has an unknown fsync p99 (12 samples)"),
-        ((FEW, 0.013, 0.02), "n3 has an fsync p99 of 20.0 ms, over 12.8 ms"),
+        ((FEW, 0.013, 0.02), "n3 has an fsync p99 of 20 ms, over 12.8 ms"),
         ((0.5, 0.2, 0.2), "n2 has a slow disk"),
     ],
 )

@@ -55,7 +55,7 @@ def member(number, **changed):
         "snapshot_apply_inflight": 0,
         "process_start_seconds": 100.0,
         "defrag_count": 0,
-        "disk": DiskSpace(free_bytes=10_000 * MIB, total_bytes=20_000 * MIB, source="statvfs /data"),
+        "disk": DiskSpace(free_bytes=10_000 * MIB, source="statvfs /data"),
     }
     return MemberState(**values | changed)
 

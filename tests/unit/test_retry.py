@@ -1,6 +1,5 @@
 """Retrying reads: what is tried again, how often, for how long, and how it is cut short."""
 
-import datetime as dt
 from collections.abc import Callable
 
 import pytest
@@ -15,40 +14,18 @@ from sretool.errors import (
     UsageError,
 )
 from sretool.retry import retrying_read
-
-
-class _MovingClock:
-    """A clock that moves when somebody sleeps; `wake_at` cuts the sleep that reaches it."""
-
-    def __init__(self, *, wake_at: float = float("inf")) -> None:
-        self.seconds = 100.0
-        self.pauses: list[float] = []
-        self.wake_at = wake_at
-
-    def now(self) -> dt.datetime:
-        return dt.datetime(2026, 1, 1, tzinfo=dt.UTC) + dt.timedelta(seconds=self.seconds)
-
-    def monotonic(self) -> float:
-        return self.seconds
-
-    def sleep(self, seconds: float) -> bool:
-        self.pauses.append(seconds)
-        self.seconds += seconds
-        return self.seconds < self.wake_at
-
-    def wake(self) -> None:
-        self.wake_at = 0.0
+from tests.support.moving_clock import MovingClock
 
 
 class _Read:
     """Fails with each of `errors`, then answers 42; each call takes `seconds`."""
 
-    def __init__(self, clock: _MovingClock, *errors: Exception, seconds: float = 0.0) -> None:
+    def __init__(self, clock: MovingClock, *errors: Exception, seconds: float = 0.0) -> None:
         self.clock, self.errors, self.seconds, self.calls = clock, list(errors), seconds, 0
 
     def __call__(self) -> int:
         self.calls += 1
-        self.clock.seconds += self.seconds
+        self.clock.pass_by(self.seconds)
         if self.errors:
             raise self.errors.pop(0)
         return 42
@@ -73,16 +50,16 @@ def _run(
 def test_what_may_pass_is_tried_again_and_each_retry_is_told_with_its_cause() -> None:
     heard: list[tuple[str, BaseException]] = []
     errors = [UnreachableError("refused"), NoAnswerError("no answer")]
-    read = _Read(_MovingClock(), *errors)
+    read = _Read(MovingClock(), *errors)
     assert _run(read, on_retry=lambda what, error: heard.append((what, error))) == 42
     assert heard == [("status of m1", errors[0]), ("status of m1", errors[1])]
     assert read.calls == 3
 
 
 def test_pauses_grow_with_jitter() -> None:
-    read = _Read(_MovingClock(), *[NoAnswerError("no")] * 6)
+    read = _Read(MovingClock(), *[NoAnswerError("no")] * 6)
     _run(read, attempts=7)
-    for pause, expected in zip(read.clock.pauses, [0.1, 0.2, 0.4, 0.8, 1.0, 1.0], strict=True):
+    for pause, expected in zip(read.clock.slept, [0.1, 0.2, 0.4, 0.8, 1.0, 1.0], strict=True):
         assert expected <= pause <= expected + 0.1
 
 
@@ -92,31 +69,33 @@ def test_pauses_grow_with_jitter() -> None:
      ValueError("a bug")],
 )  # fmt: skip
 def test_what_will_not_pass_is_tried_once(error: Exception) -> None:
-    read = _Read(_MovingClock(), error)
+    read = _Read(MovingClock(), error)
     with pytest.raises(type(error)) as caught:
         _run(read)
     assert caught.value is error
-    assert (read.calls, read.clock.pauses) == (1, [])
+    assert (read.calls, read.clock.slept) == (1, [])
 
 
 def test_the_last_error_is_raised_when_the_attempts_are_used_up() -> None:
     errors = [NoAnswerError(str(number)) for number in range(5)]
-    read = _Read(_MovingClock(), *errors)
+    read = _Read(MovingClock(), *errors)
     with pytest.raises(NoAnswerError, match="2"):
         _run(read, attempts=3)
     assert read.calls == 3
 
 
 def test_no_attempt_begins_after_the_time_is_over() -> None:
-    read = _Read(_MovingClock(), *[NoAnswerError("no")] * 100, seconds=1.0)
+    read = _Read(MovingClock(), *[NoAnswerError("no")] * 100, seconds=1.0)
     with pytest.raises(NoAnswerError):
         _run(read, attempts=100, within=3.0)
     assert read.calls == 3
-    assert read.clock.seconds < 100.0 + 3.0 + 1.0
+    assert read.clock.monotonic() < 3.0 + 1.0
 
 
 def test_an_interrupt_ends_the_pause_with_the_last_error() -> None:
-    read = _Read(_MovingClock(wake_at=0.0), NoAnswerError("first"), NoAnswerError("second"))
+    clock = MovingClock()
+    clock.wake()
+    read = _Read(clock, NoAnswerError("first"), NoAnswerError("second"))
     with pytest.raises(NoAnswerError, match="first"):
         _run(read)
     assert read.calls == 1

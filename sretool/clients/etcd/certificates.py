@@ -3,11 +3,10 @@
 import datetime as dt
 import re
 import ssl
-from pathlib import Path
 
 import msgspec
 
-from sretool.clients.etcd.endpoint import Endpoint, TlsFiles
+from sretool.clients.etcd.endpoint import Endpoint, TlsFiles, read_pem
 from sretool.clients.etcd.handshake import shake_hands, trusting_context
 from sretool.model import Known, Unknown
 
@@ -48,7 +47,7 @@ def days_until_expiry(
 def file_validity(path: str) -> Validity | None:
     """Return the validity of the first certificate in a PEM file, None when there is none to be read."""
     try:
-        found = _PEM.search(Path(path).read_text(encoding="ascii", errors="replace")) if path else None
+        found = _PEM.search(read_pem(path).decode("ascii", errors="replace")) if path else None
         return validity_of(ssl.PEM_cert_to_DER_cert(found.group())) if found else None
     except (OSError, ValueError):
         return None

@@ -3,11 +3,10 @@
 import threading
 import time
 from collections.abc import Callable, Iterator, Mapping
-from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
 
-from sretool.clients.etcd.endpoint import Endpoint, TlsFiles
+from sretool.clients.etcd.endpoint import Endpoint, TlsFiles, read_pem
 from sretool.clients.etcd.errors import Failure, is_of_the_transport, translate
 from sretool.clients.etcd.rpcs import WATCH, Rpc
 from sretool.errors import RemoteError, TlsError, UnreachableError
@@ -105,13 +104,19 @@ class Connection:
 
     def _read(self, path: str, rpc: Rpc) -> bytes:
         try:
-            return Path(path).read_bytes()
+            content = read_pem(path)
         except OSError as error:
             raise TlsError(
                 f"etcd {self.endpoint}: {rpc} was not sent: {path} cannot be read: {error.strerror}",
                 endpoint=str(self.endpoint),
                 then="on kubeadm nodes the files are in /etc/kubernetes/pki/etcd, readable by root only",
             ) from error
+        if b"-----BEGIN" not in content:  # gRPC aborts the whole process on an empty certificate
+            raise TlsError(
+                f"etcd {self.endpoint}: {rpc} was not sent: {path} holds nothing in PEM form",
+                endpoint=str(self.endpoint),
+            )
+        return content
 
     def _closed_error(self, rpc: Rpc) -> UnreachableError:
         return UnreachableError(

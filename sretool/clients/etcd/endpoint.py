@@ -1,5 +1,8 @@
 """Where one etcd member is reached, and with which certificates."""
 
+import errno
+import stat
+from pathlib import Path
 from urllib.parse import urlsplit
 
 import msgspec
@@ -7,6 +10,14 @@ import msgspec
 from sretool.errors import UsageError
 
 DEFAULT_PORT = 2379
+
+
+def read_pem(path: str) -> bytes:
+    """Return a certificate or key file; OSError also for a pipe or device, which could keep us for ever."""
+    mode = Path(path).stat().st_mode
+    if not (stat.S_ISREG(mode) or stat.S_ISDIR(mode)):
+        raise OSError(errno.EINVAL, "it is no regular file", path)
+    return Path(path).read_bytes()
 
 
 class Endpoint(msgspec.Struct, frozen=True):

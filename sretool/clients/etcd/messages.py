@@ -40,10 +40,6 @@ WatchRequest: 1 |WatchCreateRequest create_request
 WatchResponse: 1 Header header, 3 bool created, 4 bool canceled, 5 int64 compact_revision, \
 6 string cancel_reason
 
-LeaseGrantRequest: 1 int64 TTL, 2 int64 ID
-LeaseGrantResponse: 1 Header header, 2 int64 ID, 3 int64 TTL
-LeaseRevokeRequest: 1 int64 ID
-
 Member: 1 uint64 ID, 2 string name, 3 *string peerURLs, 4 *string clientURLs, 5 bool isLearner
 MemberListRequest: 1 bool linearizable
 MemberListResponse: 1 Header header, 2 *Member members

@@ -20,8 +20,6 @@ DELETE_RANGE = Rpc("KV/DeleteRange", "DeleteRangeRequest", "DeleteRangeResponse"
 TXN = Rpc("KV/Txn", "TxnRequest", "TxnResponse")
 COMPACT = Rpc("KV/Compact", "CompactionRequest", "HeaderOnly")
 WATCH = Rpc("Watch/Watch", "WatchRequest", "WatchResponse")
-LEASE_GRANT = Rpc("Lease/LeaseGrant", "LeaseGrantRequest", "LeaseGrantResponse")
-LEASE_REVOKE = Rpc("Lease/LeaseRevoke", "LeaseRevokeRequest", "HeaderOnly")
 MEMBER_LIST = Rpc("Cluster/MemberList", "MemberListRequest", "MemberListResponse")
 ALARM = Rpc("Maintenance/Alarm", "AlarmRequest", "AlarmResponse")
 STATUS = Rpc("Maintenance/Status", "Empty", "StatusResponse")
@@ -31,8 +29,6 @@ SNAPSHOT = Rpc("Maintenance/Snapshot", "Empty", "SnapshotResponse")
 MOVE_LEADER = Rpc("Maintenance/MoveLeader", "MoveLeaderRequest", "HeaderOnly")
 
 READING = frozenset({STATUS, MEMBER_LIST, ALARM, RANGE, HASH_KV, SNAPSHOT, WATCH})
-WRITING = frozenset(
-    {PUT, DELETE_RANGE, TXN, COMPACT, LEASE_GRANT, LEASE_REVOKE, ALARM, DEFRAGMENT, MOVE_LEADER}
-)
+WRITING = frozenset({PUT, DELETE_RANGE, TXN, COMPACT, ALARM, DEFRAGMENT, MOVE_LEADER})
 
 ALARM_GET, ALARM_ACTIVATE, ALARM_DEACTIVATE = 0, 1, 2

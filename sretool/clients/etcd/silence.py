@@ -8,9 +8,9 @@ from sretool.clients.etcd.tls_probe import find_tls_fault
 from sretool.clients.metrics import read_metrics
 from sretool.clients.tcp import seconds_left
 from sretool.errors import RemoteError, UsageError
+from sretool.knowledge.metric_names import DEFRAG_INFLIGHT
 from sretool.model import MetricsPage, Silence, Unknown
 
-_DEFRAG_INFLIGHT = "etcd_disk_defrag_inflight"  # since 3.4.18 and 3.5.0
 _HANDSHAKE_SHARE = 0.4
 
 
@@ -40,9 +40,9 @@ def find_silence(
     if isinstance(page, Unknown):
         kind = {Reached.ACCEPTED: Silence.FROZEN, Reached.CLOSED: Silence.UNREACHABLE}.get(seen.reached)
         return kind or Silence.SLOW, f"{port}; {page.reason}"
-    inflight = page.sum(_DEFRAG_INFLIGHT)
+    inflight = page.sum(DEFRAG_INFLIGHT)
     if not isinstance(inflight, Unknown) and inflight > 0:
-        return Silence.DEFRAGMENTING, f"its metrics say {_DEFRAG_INFLIGHT} {inflight:g}"
+        return Silence.DEFRAGMENTING, f"its metrics say {DEFRAG_INFLIGHT} {inflight:g}"
     return Silence.SLOW, f"{port} and its metrics are served"
 
 

@@ -1,12 +1,11 @@
 """Names the cause of a failed TLS connection, which gRPC tells as one opaque text for six causes."""
 
 import ssl
-from pathlib import Path
 
 import msgspec
 
 from sretool.clients.etcd.certificates import Validity, file_validity, validity_of
-from sretool.clients.etcd.endpoint import Endpoint, TlsFiles
+from sretool.clients.etcd.endpoint import Endpoint, TlsFiles, read_pem
 from sretool.clients.etcd.handshake import Handshake, Reached, shake_hands, trusting_context
 from sretool.clock import SystemClock
 
@@ -60,7 +59,7 @@ def _plain_fault(endpoint: Endpoint, *, timeout_seconds: float) -> TlsFault | No
 def _context(tls: TlsFiles) -> ssl.SSLContext | TlsFault:
     for path in filter(None, (tls.ca, tls.cert, tls.key)):
         try:
-            Path(path).read_bytes()
+            read_pem(path)
         except OSError as error:
             return TlsFault(f"{path} cannot be read: {error.strerror}")
     try:

@@ -14,8 +14,6 @@ from sretool.clients.etcd.rpcs import (
     COMPACT,
     DEFRAGMENT,
     DELETE_RANGE,
-    LEASE_GRANT,
-    LEASE_REVOKE,
     MOVE_LEADER,
     PUT,
     TXN,
@@ -43,7 +41,6 @@ class Put(msgspec.Struct, frozen=True, kw_only=True):
 
     key: bytes
     value: bytes
-    lease: int = 0
 
 
 class Delete(msgspec.Struct, frozen=True, kw_only=True):
@@ -75,9 +72,9 @@ class EtcdWrites:
         """How messages name this member."""
         return self._gate.endpoint
 
-    def put(self, key: bytes, value: bytes, *, timeout_seconds: float, lease: int = 0) -> int:
+    def put(self, key: bytes, value: bytes, *, timeout_seconds: float) -> int:
         """Set `key` and return the revision of that write; NoSpaceError when the quota is exhausted."""
-        fields = {"key": key, "value": value, "lease": lease}
+        fields = {"key": key, "value": value}
         return int(self._gate.unary(PUT, fields, timeout_seconds=timeout_seconds).header.revision)
 
     def delete_range(self, key: bytes, range_end: bytes = b"", *, timeout_seconds: float) -> tuple[int, int]:
@@ -136,16 +133,8 @@ class EtcdWrites:
         """Hand leadership to the voting member `target_id`; NotLeaderError unless this member leads."""
         self._gate.unary(MOVE_LEADER, {"targetID": target_id}, timeout_seconds=timeout_seconds)
 
-    def lease_grant(self, ttl_seconds: int, *, timeout_seconds: float) -> int:
-        """Return the id of a new lease that ends after `ttl_seconds`."""
-        return int(self._gate.unary(LEASE_GRANT, {"TTL": ttl_seconds}, timeout_seconds=timeout_seconds).ID)
-
-    def lease_revoke(self, lease_id: int, *, timeout_seconds: float) -> None:
-        """End a lease and delete the keys attached to it."""
-        self._gate.unary(LEASE_REVOKE, {"ID": lease_id}, timeout_seconds=timeout_seconds)
-
 
 def _operation(one: Put | Delete) -> dict[str, Any]:
     if isinstance(one, Put):
-        return {"request_put": {"key": one.key, "value": one.value, "lease": one.lease}}
+        return {"request_put": {"key": one.key, "value": one.value}}
     return {"request_delete_range": {"key": one.key, "range_end": one.range_end}}

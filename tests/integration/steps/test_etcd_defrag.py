@@ -3,9 +3,6 @@
 import pytest
 from msgspec.structs import replace
 
-from sretool.cluster import Cluster
-from sretool.cluster.inventory import parse_cluster
-from sretool.cluster.state import read_etcd_state
 from sretool.errors import NoAnswerError
 from sretool.lab import LabSpec, processes
 from sretool.lab.faults.catalogue import raise_fault, undo_fault
@@ -16,7 +13,7 @@ from sretool.steps.etcd_compact import EtcdCompact, EtcdCompactParams
 from sretool.steps.etcd_defrag import EtcdDefrag, EtcdDefragParams
 from tests.support.corrupting_etcd import corrupting_etcd
 from tests.support.etcd_cluster import hermetic_home, running_lab
-from tests.support.step_driver import CLOCK, StepDriver
+from tests.support.steps_on_a_lab import StepDriver, StepsOnALab
 
 pytestmark = [pytest.mark.real, pytest.mark.faults]
 
@@ -31,13 +28,9 @@ def lab(tmp_path_factory):
 
 
 @pytest.fixture
-def cluster(lab):
-    with opened(lab) as cluster:
-        yield cluster
-
-
-def opened(lab):
-    return Cluster(parse_cluster(lab.cluster_file.read_text(), origin=lab.name), CLOCK)
+def steps(lab):
+    with StepsOnALab(lab) as steps:
+        yield steps
 
 
 def fragment(lab, size_mib):
@@ -61,18 +54,14 @@ def put_live(lab, keys, size_kib=1000):
         assert put.returncode == 0, put.stderr
 
 
-def counts(driver):
-    return {one.name: one.defrag_count for one in read_etcd_state(driver.reader()).members}
+def counts(steps):
+    return {one.name: one.defrag_count for one in steps.state().members}
 
 
-def leader_of(driver):
-    return next(name for name, status in driver.reader().etcd.status().items() if status.is_leader)
-
-
-def test_every_member_is_defragmented_once_and_the_old_leader_last(lab, cluster):
+def test_every_member_is_defragmented_once_and_the_old_leader_last(lab, steps):
     fragment(lab, 48)
-    driver = StepDriver(cluster, EtcdDefrag(), PARAMS)
-    old_leader, before = leader_of(driver), counts(driver)
+    driver = StepDriver(steps, EtcdDefrag(), PARAMS)
+    old_leader, before = steps.leader(), counts(steps)
 
     outcomes = driver.carry_out()
 
@@ -81,42 +70,42 @@ def test_every_member_is_defragmented_once_and_the_old_leader_last(lab, cluster)
     assert sorted(made[:2]) == [("defragment", name) for name in followers]
     assert made[2][0] == "move-leader"
     assert made[3:] == [("defragment", old_leader)]
-    assert leader_of(driver) in followers
-    assert counts(driver) == {name: count + 1 for name, count in before.items()}
+    assert steps.leader() in followers
+    assert counts(steps) == {name: count + 1 for name, count in before.items()}
     for change, outcome in outcomes:
         if change.verb == "defragment":
             assert outcome.measured["reclaimed_bytes"] > 40 * MIB
-    again = StepDriver(cluster, EtcdDefrag(), PARAMS).plan()
+    again = StepDriver(steps, EtcdDefrag(), PARAMS).plan()
     assert (again.waves, again.held) == ((), ())
 
 
-def test_one_not_answered_in_time_is_waited_for_before_the_next_and_made_once(lab, cluster):
+def test_one_not_answered_in_time_is_waited_for_before_the_next_and_made_once(lab, steps):
     put_live(lab, 40)
     fragment(lab, 48)
     params = EtcdDefragParams(reclaim_floor=Quantity.parse("32Mi"), deadline=Duration.parse("50ms"))
-    driver = StepDriver(cluster, EtcdDefrag(), params)
-    before = counts(driver)
+    driver = StepDriver(steps, EtcdDefrag(), params)
+    before = counts(steps)
     first, second, *_ = driver.plan().changes
-    driver.wait_for_guards(first, CLOCK.monotonic() + 30)
+    driver.wait_for_guards(first)
 
     error = driver.apply(first)
     at_once = driver.observe(first)
-    driver.wait_for_guards(second, CLOCK.monotonic() + 30)
+    driver.wait_for_guards(second)
     afterwards = driver.observe(first)
 
     assert isinstance(error, NoAnswerError)
     assert at_once.result is Result.STILL_GOING
     assert afterwards.result is Result.DONE, "the guards let the next one pass while this one was running"
-    assert counts(driver) == before | {first.label: before[first.label] + 1}
+    assert counts(steps) == before | {first.label: before[first.label] + 1}
     assert first.label not in [one.label for one in driver.plan().changes if one.verb == "defragment"]
 
 
-def test_with_a_frozen_member_nothing_is_stalled_and_what_helps_is_allowed(lab, cluster):
+def test_with_a_frozen_member_nothing_is_stalled_and_what_helps_is_allowed(lab, steps):
     fragment(lab, 48)
-    driver = StepDriver(cluster, EtcdDefrag(), PARAMS)
+    driver = StepDriver(steps, EtcdDefrag(), PARAMS)
     stall, second, *_ = driver.plan().changes
     helps = replace(stall, effects=(Effect.COMPACTS,))
-    driver.wait_for_guards(stall, CLOCK.monotonic() + 30)
+    driver.wait_for_guards(stall)
     raise_fault(lab, "freeze", second.label)
     try:
         refused = driver.judge(stall)[0]
@@ -127,30 +116,36 @@ def test_with_a_frozen_member_nothing_is_stalled_and_what_helps_is_allowed(lab, 
     assert (refused.verdict, refused.rule, refused.accept) == ("refuse", "quorum", "margin")
     assert second.label in refused.reason
     assert (accepted.verdict, helped.verdict) == ("pass", "pass")
-    driver.wait_for_guards(stall, CLOCK.monotonic() + 30)
+    driver.wait_for_guards(stall)
 
 
 @pytest.mark.parametrize("version", ["3.5", "3.7"])
 def test_a_single_member_is_defragmented_in_place_with_a_person(tmp_path, version):
-    with running_lab(tmp_path, LabSpec(name="single", members=1, version=version)) as lab, opened(lab) as one:
+    with (
+        running_lab(tmp_path, LabSpec(name="single", members=1, version=version)) as lab,
+        StepsOnALab(lab) as steps,
+    ):
         fragment(lab, 48)
-        driver = StepDriver(one, EtcdDefrag(), PARAMS)
+        driver = StepDriver(steps, EtcdDefrag(), PARAMS)
         ((change,),) = driver.plan().waves
         unattended = driver.judge(change)[0]
         assert (unattended.verdict, unattended.rule) == ("refuse", "quorum")
         assert driver.judge(change, unattended=False)[0].verdict == "pass"
         assert driver.apply(change) is None
-        _, outcome = driver.observe_to_the_end(change)
+        outcome = steps.settled(driver.step, change)
         assert outcome.result is Result.DONE
         assert outcome.measured["reclaimed_bytes"] > 40 * MIB
 
 
 def test_under_nospace_every_member_is_due_after_the_compaction_and_none_a_second_time(tmp_path):
-    with running_lab(tmp_path, LabSpec(name="nospace", quota_bytes=48 * MIB)) as lab, opened(lab) as cluster:
+    with (
+        running_lab(tmp_path, LabSpec(name="nospace", quota_bytes=48 * MIB)) as lab,
+        StepsOnALab(lab) as steps,
+    ):
         raise_fault(lab, "fill", "m1")
-        compaction = StepDriver(cluster, EtcdCompact(), EtcdCompactParams())
+        compaction = StepDriver(steps, EtcdCompact(), EtcdCompactParams())
         compaction.carry_out()
-        driver = StepDriver(cluster, EtcdDefrag(), EtcdDefragParams(), earlier=compaction.made)
+        driver = StepDriver(steps, EtcdDefrag(), EtcdDefragParams(), earlier=compaction.made)
 
         outcomes = driver.carry_out()
 
@@ -159,16 +154,16 @@ def test_under_nospace_every_member_is_due_after_the_compaction_and_none_a_secon
             "m2",
             "m3",
         ]
-        assert all(one.db_size_bytes < 12 * MIB for one in driver.reader().etcd.status().values())
+        assert all(one.db_size_bytes < 12 * MIB for one in steps.reader().etcd.status().values())
         assert "NOSPACE" in lab.etcdctl("alarm", "list").stdout
-        assert StepDriver(cluster, EtcdDefrag(), EtcdDefragParams()).plan().waves == ()
+        assert StepDriver(steps, EtcdDefrag(), EtcdDefragParams()).plan().waves == ()
 
 
 def test_a_version_that_corrupts_is_not_changed_and_the_reason_is_given(tmp_path):
     etcd = corrupting_etcd(hermetic_home(tmp_path).cache)
-    with running_lab(tmp_path, LabSpec(name="corrupting", etcd=etcd)) as lab, opened(lab) as cluster:
+    with running_lab(tmp_path, LabSpec(name="corrupting", etcd=etcd)) as lab, StepsOnALab(lab) as steps:
         fragment(lab, 48)
-        driver = StepDriver(cluster, EtcdDefrag(), PARAMS)
+        driver = StepDriver(steps, EtcdDefrag(), PARAMS)
         stall = driver.plan().changes[0]
         for effect in (Effect.STALLS_MEMBER, Effect.MOVES_LEADERSHIP, Effect.COMPACTS, Effect.DISARMS):
             worst = driver.judge(replace(stall, effects=(effect,)), unattended=False, accepted=("margin",))[0]

@@ -5,8 +5,6 @@ import shutil
 
 import pytest
 
-from sretool.cluster import Cluster
-from sretool.cluster.inventory import parse_cluster
 from sretool.errors import NotLeaderError
 from sretool.lab import LabSpec
 from sretool.lab.faults import raise_fault, undo_fault
@@ -16,7 +14,7 @@ from sretool.step import Duration
 from sretool.steps.etcd_move_leader import EtcdMoveLeader, EtcdMoveLeaderParams
 from tests.support.background_writer import writing
 from tests.support.etcd_cluster import running_lab
-from tests.support.step_driver import CLOCK, StepDriver
+from tests.support.steps_on_a_lab import StepDriver, StepsOnALab
 
 pytestmark = [
     pytest.mark.real,
@@ -35,25 +33,20 @@ def lab(tmp_path_factory):
         yield lab
 
 
-def leader_of(driver):
-    return next(name for name, status in driver.reader().etcd.status().items() if status.is_leader)
-
-
 def test_leadership_leaves_a_slow_disk_once_and_a_good_one_keeps_it(lab):
-    entry = parse_cluster(lab.cluster_file.read_text(), origin=lab.name)
-    with Cluster(entry, CLOCK) as cluster, writing(lab):
-        driver = StepDriver(cluster, EtcdMoveLeader(), PARAMS)
-        old_leader = leader_of(driver)
+    with StepsOnALab(lab) as steps, writing(lab):
+        driver = StepDriver(steps, EtcdMoveLeader(), PARAMS)
+        old_leader = steps.leader()
         assert driver.plan().waves == ()
         raise_fault(lab, "slow-disk", old_leader, FaultOptions(milliseconds=300))
         try:
             ((change, outcome),) = driver.carry_out()
-            again = StepDriver(cluster, EtcdMoveLeader(), PARAMS).plan()
+            again = StepDriver(steps, EtcdMoveLeader(), PARAMS).plan()
         finally:
             undo_fault(lab, "slow-disk", old_leader)
 
         assert change.label.startswith(f"{old_leader} → ")
-        assert outcome.measured["leader"] == change.selection["target_member"] == leader_of(driver)
+        assert outcome.measured["leader"] == change.selection["target_member"] == steps.leader()
         assert outcome.measured["elections"] == 1
         assert again.waves == ()
         assert isinstance(driver.apply(change), NotLeaderError)

@@ -135,8 +135,9 @@ def test_the_alarm_of_a_removed_member_is_stale_and_disarmed_by_its_id(lab, step
     removed = next(name for name, status in statuses.items() if not status.is_leader)
     through = next(name for name in statuses if name != removed)
     fill(steps)
-    with pytest.raises(NoSpaceError):  # a full member raises its alarm when somebody writes through it
-        steps.cluster._etcd.writes(removed).put(b"more", b"x", timeout_seconds=5)
+    # A member raises its own alarm when somebody writes through it what does not fit into its own file.
+    with pytest.raises(NoSpaceError):
+        steps.cluster._etcd.writes(removed).put(b"more", bytes(1_000_000), timeout_seconds=5)
     assert statuses[removed].member_id in {alarm.member_id for alarm in steps.reader().etcd.alarms()}
     recover(steps, steps.plan(COMPACT).changes)
     ends = CLOCK.monotonic() + 15

@@ -2,7 +2,8 @@
 
 import pytest
 
-from sretool.engine.ending import MEANING, PRECEDENCE, code_of_look, worst
+from sretool.engine.ending import PRECEDENCE, code_of_look, worst
+from sretool.errors import EXIT_CODES
 from sretool.model import Finding, Held, Severity
 
 CAUSE = Finding(severity=Severity.WARNING, sentence="slow disk", verdict="disk-slow-minority")
@@ -14,7 +15,7 @@ UNKNOWN = Held(what="defrag", why="disk free", refused=False)
 
 
 def test_every_code_has_a_place_and_a_meaning():
-    assert set(PRECEDENCE) == set(MEANING)
+    assert set(PRECEDENCE) == set(EXIT_CODES)
 
 
 @pytest.mark.parametrize(

@@ -2,8 +2,9 @@
 
 import pytest
 
-from sretool.knowledge.defrag_progress import COUNT, INFLIGHT, SECONDS, SIZE, STARTED, judge_progress
-from sretool.model import MetricsPage, Result, Sample, Unknown
+from sretool.knowledge.defrag_progress import judge_progress
+from sretool.knowledge.metric_names import DB_SIZE, DEFRAG_COUNT, DEFRAG_INFLIGHT, DEFRAG_SECONDS
+from sretool.model import PROCESS_START, MetricsPage, Result, Sample, Unknown
 from tests.support.etcd_states import MIB, change
 
 CHANGE = change(
@@ -17,7 +18,13 @@ CHANGE = change(
 
 
 def page(**changed):
-    values = {INFLIGHT: 0, COUNT: 5, SECONDS: 3.5, STARTED: 100.0, SIZE: 100 * MIB} | changed
+    values = {
+        DEFRAG_INFLIGHT: 0,
+        DEFRAG_COUNT: 5,
+        DEFRAG_SECONDS: 3.5,
+        PROCESS_START: 100.0,
+        DB_SIZE: 100 * MIB,
+    } | changed
     return MetricsPage({name: (Sample({}, value),) for name, value in values.items() if value is not None})
 
 
@@ -25,17 +32,21 @@ def page(**changed):
     ("given", "expected", "words"),
     [
         (page(), Result.DONE, "600.0 MiB to 100.0 MiB"),
-        (page(**{COUNT: 4}), Result.NOT_DONE, "no defragmentation since"),
-        (page(**{COUNT: 4, INFLIGHT: 1}), Result.STILL_GOING, "being defragmented"),
-        (page(**{INFLIGHT: 1}), Result.STILL_GOING, "being defragmented"),
-        (page(**{COUNT: 6}), Result.DONE, "somebody else"),
-        (page(**{SIZE: 600 * MIB}), Result.DONE, "nothing back"),
-        (page(**{STARTED: 200.0, COUNT: 0}), Result.DONE, "restarted"),
-        (page(**{STARTED: 200.0, COUNT: 0, SIZE: 600 * MIB}), Result.NOT_DONE, "as large as before"),
-        (page(**{COUNT: None}), Result.CANNOT_TELL, COUNT),
-        (page(**{INFLIGHT: None}), Result.CANNOT_TELL, INFLIGHT),
-        (page(**{STARTED: None}), Result.CANNOT_TELL, STARTED),
-        (page(**{SIZE: None}), Result.CANNOT_TELL, SIZE),
+        (page(**{DEFRAG_COUNT: 4}), Result.NOT_DONE, "no defragmentation since"),
+        (page(**{DEFRAG_COUNT: 4, DEFRAG_INFLIGHT: 1}), Result.STILL_GOING, "being defragmented"),
+        (page(**{DEFRAG_INFLIGHT: 1}), Result.STILL_GOING, "being defragmented"),
+        (page(**{DEFRAG_COUNT: 6}), Result.DONE, "somebody else"),
+        (page(**{DB_SIZE: 600 * MIB}), Result.DONE, "nothing back"),
+        (page(**{PROCESS_START: 200.0, DEFRAG_COUNT: 0}), Result.DONE, "restarted"),
+        (
+            page(**{PROCESS_START: 200.0, DEFRAG_COUNT: 0, DB_SIZE: 600 * MIB}),
+            Result.NOT_DONE,
+            "as large as before",
+        ),
+        (page(**{DEFRAG_COUNT: None}), Result.CANNOT_TELL, DEFRAG_COUNT),
+        (page(**{DEFRAG_INFLIGHT: None}), Result.CANNOT_TELL, DEFRAG_INFLIGHT),
+        (page(**{PROCESS_START: None}), Result.CANNOT_TELL, PROCESS_START),
+        (page(**{DB_SIZE: None}), Result.CANNOT_TELL, DB_SIZE),
         (Unknown("connection refused"), Result.CANNOT_TELL, "connection refused"),
     ],
 )

@@ -2,16 +2,8 @@
 
 import pytest
 
-from sretool.report.format import (
-    printable,
-    show_bytes,
-    show_count,
-    show_named_value,
-    show_percent,
-    show_seconds,
-    table,
-    wrapped,
-)
+from sretool.knowledge.words import show_bytes, show_seconds
+from sretool.report.format import printable, show_count, show_named_value, show_percent, table, wrapped
 
 
 @pytest.mark.parametrize(

@@ -74,7 +74,7 @@ def test_the_schema_knows_every_step_and_its_parameters():
         ("1500ms", Duration(1.5)),
         ("90s", Duration(90)),
         ("45m", Duration(2700)),
-        ("0ms", Duration(0)),
+        ("0s", Duration(0)),
         ("200Mi", Quantity(200 * 2**20)),
         ("1000", Quantity(1000)),
         ("45%", Percent(0.45)),

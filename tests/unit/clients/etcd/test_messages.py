@@ -32,7 +32,7 @@ def test_fields_have_etcd_s_numbers(message: str, fields: dict[str, object], wir
 
 def test_every_remote_call_has_its_messages() -> None:
     calls = [one for one in vars(rpcs).values() if isinstance(one, rpcs.Rpc)]
-    assert len(calls) == 15
+    assert len(calls) == 13
     assert {name for one in calls for name in (one.request, one.response)} <= CLASSES.keys()
 
 

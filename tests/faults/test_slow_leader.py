@@ -1,0 +1,62 @@
+"""A slow disk under the leader, through the whole runbook: leadership moves, nothing is defragmented as a cure."""
+
+import json
+import os
+import shutil
+
+import pytest
+
+from sretool.lab import LabSpec
+from sretool.lab.faults import FaultOptions, raise_fault, undo_fault
+from tests.support.background_writer import writing
+from tests.support.etcd_cluster import running_lab
+from tests.support.filled import results, statuses
+from tests.support.sretool_cli import Sretool
+
+pytestmark = [
+    pytest.mark.real,
+    pytest.mark.faults,
+    pytest.mark.root,
+    pytest.mark.skipif(os.geteuid() != 0, reason="needs root"),
+    pytest.mark.skipif(shutil.which("strace") is None, reason="needs strace"),
+]
+
+
+def leader_of(lab):
+    return next(name for name, one in statuses(lab).items() if one["leader"] == one["header"]["member_id"])
+
+
+@pytest.fixture(scope="module")
+def lab(tmp_path_factory):
+    base = tmp_path_factory.mktemp("sl")
+    with running_lab(base, LabSpec(name="sl")) as lab:
+        lab.base = base
+        yield lab
+
+
+@pytest.fixture
+def slow_leader(lab):
+    leader = leader_of(lab)
+    raise_fault(lab, "slow-disk", leader, FaultOptions(milliseconds=150))
+    with writing(lab):
+        yield leader
+    undo_fault(lab, "slow-disk", leader, FaultOptions())
+
+
+def test_leadership_leaves_the_slow_disk_and_the_cause_is_handed_on(lab, slow_leader, tmp_path):
+    sretool = Sretool(lab.base, lab.name, state=tmp_path / "state")
+    looked = sretool("runbook", "etcd-latency", "--plan", "-p", "window=3s", "--output", "json")
+    report = json.loads(looked.stdout)
+    assert looked.returncode == 3, looked.stdout + looked.stderr
+    causes = {(one["verdict"], one["subject"]) for one in report["found"] if one["severity"] == "critical"}
+    assert causes == {("disk-slow-leader", slow_leader)}, looked.stdout
+    assert [change["verb"] for change in report["planned"]] == ["move-leader"]
+
+    done = sretool(
+        "runbook", "etcd-latency", "--approve", "disruptive", "-p", "window=3s", "-p", "second_look=1s"
+    )
+    assert ("move-leader", "done") in results(sretool.journal()), done.stdout + done.stderr
+    assert leader_of(lab) != slow_leader
+    assert done.returncode == 9, done.stdout + done.stderr
+    assert "disk-slow-minority" in done.stdout
+    assert "etcd-member-replace" in done.stdout
