@@ -71,7 +71,7 @@ def histogram(member: LabMember, name: str) -> tuple[float, float]:
     """Return sum and count over all labels of a histogram."""
     with urllib.request.urlopen(f"{member.metrics_url}/metrics", timeout=5) as answer:
         text = answer.read().decode()
-    return tuple(  # type: ignore[return-value]
+    return tuple(
         sum(float(value) for value in re.findall(rf"^{name}_{part}(?:{{.*}})? (\S+)$", text, re.MULTILINE))
         for part in ("sum", "count")
     )
