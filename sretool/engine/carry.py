@@ -14,7 +14,7 @@ from sretool.engine.journal import done_outcomes
 from sretool.engine.plan import Plan, uncovered
 from sretool.engine.planner import proposal_of
 from sretool.errors import RefusedError, SretoolError, StalePlanError, WrongClusterError
-from sretool.model import Change, Held, Identity, Proposal
+from sretool.model import Change, Finding, Held, Identity, Proposal
 from sretool.runbook.loader import step_params
 from sretool.runbook.model import StepSpec
 
@@ -80,7 +80,7 @@ class Carrier:
             if not held:
                 return read, proposal
             if any(one.refused for one in held) or not settle.left():
-                raise HeldError(held)
+                raise HeldError(held, proposal.findings)
             self._run.emit(
                 events.Waiting(change=held[0].what, rule="unknown", reason=held[0].why, seconds=0.0)
             )
@@ -138,9 +138,10 @@ def make_or_stop(executor: Executor, wave: Sequence[Change]) -> None:
 class HeldError(RefusedError):
     """A rule forbids, or a missing fact does not permit, what was approved."""
 
-    def __init__(self, held: Sequence[Held]) -> None:
+    def __init__(self, held: Sequence[Held], findings: Sequence[Finding] = ()) -> None:
         super().__init__("; ".join(f"{one.what}: {one.why}" for one in held))
         self.held = tuple(held)
+        self.findings = tuple(findings)  # what the step saw when it held them back
 
 
 def require_same_cluster(now: Identity, planned: Identity, name: str) -> None:

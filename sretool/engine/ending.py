@@ -21,6 +21,7 @@ class Ending(msgspec.Struct, frozen=True, kw_only=True):
     touched: str = Touched.NOTHING.value
     then: str = ""
     commands: tuple[str, ...] = ()
+    findings: tuple[Finding, ...] = ()  # why it could not go on, where a step saw that
 
 
 def worst(codes: Iterable[int]) -> int:

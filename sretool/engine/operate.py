@@ -173,7 +173,14 @@ class Operation:
         if isinstance(error, HeldError):
             commands = tuple(c for one in error.held for c in one.commands) or commands
         then = "; ".join(part for part in (error.then, resume) if part)
-        return Ending(exit_code=code, sentence=error.message, touched=touched, then=then, commands=commands)
+        return Ending(
+            exit_code=code,
+            sentence=error.message,
+            touched=touched,
+            then=then,
+            commands=commands,
+            findings=error.findings if isinstance(error, HeldError) else (),
+        )
 
     def _work_left(self) -> tuple[str, ...]:
         if self._carrier is None:

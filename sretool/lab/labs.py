@@ -151,7 +151,7 @@ def _prepare(
     from sretool.lab.certificates import create_authority, issue_client, issue_server
 
     binaries = require_binaries(spec, cache=home.cache, lab_dir=lab_dir, progress=progress)
-    block, claim = free_block(members=spec.members, taken=_blocks(home))
+    block, claim = free_block(taken=_blocks(home))
     record = LabRecord(
         spec=spec,
         version=binaries.version,

@@ -12,6 +12,7 @@ METRICS_PORT = 2381
 BEHIND_PROXY_PORT = 2382
 _PORTS = (CLIENT_PORT, PEER_PORT, METRICS_PORT, BEHIND_PROXY_PORT)
 _BLOCKS = range(9, 250)
+_MOST_MEMBERS = 5
 _LOOK_SECONDS = 1.0  # another lab that looks for a free block claims each for a moment
 
 
@@ -20,7 +21,7 @@ def address(block: int, index: int) -> str:
     return f"127.0.{block}.{11 + index}"
 
 
-def free_block(*, members: int, taken: Collection[int]) -> tuple[int, socket.socket]:
+def free_block(*, taken: Collection[int]) -> tuple[int, socket.socket]:
     """Return the lowest block that no lab claims and where every port is free, and its claim.
 
     RefusedError when there is none. The claim is kept until the servers have inherited it: a lab that starts
@@ -30,7 +31,7 @@ def free_block(*, members: int, taken: Collection[int]) -> tuple[int, socket.soc
         claim = None if block in taken else claim_block(block)
         if claim is None:
             continue
-        if _is_free(block, members):
+        if _is_free(block):
             return block, claim
         claim.close()
     raise RefusedError(
@@ -62,8 +63,10 @@ def claim_again(block: int) -> socket.socket | None:
     return claim
 
 
-def _is_free(block: int, members: int) -> bool:
-    return all(_can_listen(address(block, index), port) for index in range(members) for port in _PORTS)
+def _is_free(block: int) -> bool:
+    """Tell whether nobody listens anywhere in the block: a member that was restarted holds no claim, and one that
+    is down leaves its own address free while the others of its lab run."""
+    return all(_can_listen(address(block, index), port) for index in range(_MOST_MEMBERS) for port in _PORTS)
 
 
 def _can_listen(host: str, port: int) -> bool:

@@ -186,6 +186,8 @@ def render_ending(ending: Ending, *, columns: int = PAGE_COLUMNS) -> list[str]:
     lines = wrapped(f"{ending.sentence} (exit {ending.exit_code})", first="ENDED  ", columns=columns)
     if ending.touched not in ending.sentence:
         lines += wrapped(str(ending.touched), first="       ", columns=columns)
+    for finding in ending.findings:
+        lines += _finding(finding, columns, with_evidence=True)
     if ending.commands:
         lines += ["       to go on by hand, in this order, looking before each:"]
         lines += render_commands(ending.commands, indent="       ")
