@@ -3,6 +3,7 @@
 import socket
 import time
 from collections.abc import Collection
+from pathlib import Path
 
 from sretool.errors import RefusedError
 
@@ -12,7 +13,9 @@ METRICS_PORT = 2381
 BEHIND_PROXY_PORT = 2382
 _PORTS = (CLIENT_PORT, PEER_PORT, METRICS_PORT, BEHIND_PROXY_PORT)
 _BLOCKS = range(9, 250)
-_MOST_MEMBERS = 5
+_LISTENERS = Path("/proc/net/tcp")
+_LISTENS = "0A"
+_EVERY_ADDRESS = "0.0.0.0"  # noqa: S104 - whoever listens there is in the way
 _LOOK_SECONDS = 1.0  # another lab that looks for a free block claims each for a moment
 
 
@@ -65,16 +68,16 @@ def claim_again(block: int) -> socket.socket | None:
 
 def _is_free(block: int) -> bool:
     """Tell whether nobody listens anywhere in the block: a member that was restarted holds no claim, and one that
-    is down leaves its own address free while the others of its lab run."""
-    return all(_can_listen(address(block, index), port) for index in range(_MOST_MEMBERS) for port in _PORTS)
+    is down leaves its own address free while the others of its lab run.
 
-
-def _can_listen(host: str, port: int) -> bool:
-    with socket.socket(socket.AF_INET, socket.SOCK_STREAM) as probe:
-        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-        try:
-            probe.bind((host, port))
-            probe.listen(1)
-        except OSError:
+    The kernel's table is read; binding to try would take the port from a member that starts at this moment.
+    """
+    mine = f"127.0.{block}."
+    for line in _LISTENERS.read_text(encoding="ascii").splitlines()[1:]:
+        fields = line.split()
+        host, port = fields[1].split(":")
+        listener = socket.inet_ntoa(bytes.fromhex(host)[::-1])
+        is_ours = listener.startswith(mine) or listener == _EVERY_ADDRESS
+        if fields[3] == _LISTENS and is_ours and int(port, 16) in _PORTS:
             return False
     return True
