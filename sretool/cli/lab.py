@@ -1,13 +1,11 @@
-"""`sretool lab`: a real local etcd to rehearse on, and faults to break it with."""
+"""`sretool lab`: a real local control plane to rehearse on, and faults to break it with."""
 
 import time
 from collections.abc import Callable
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Any
 
 import click
-
-from sretool.errors import UsageError
 
 if TYPE_CHECKING:
     from sretool.lab import Lab, MemberStatus
@@ -30,7 +28,7 @@ def _name_option(about: str) -> Callable[[Any], Any]:
 
 @click.group()
 def lab() -> None:
-    """Start, break and end a real local etcd with TLS, as processes on loopback addresses."""
+    """Start, break and end a real local etcd, or a whole control plane, as processes on loopback addresses."""
 
 
 @lab.command()
@@ -43,6 +41,15 @@ def lab() -> None:
 )
 @click.option(
     "--peer-proxy", is_flag=True, default=None, help="A proxy before each peer port, for the fault `delay`."
+)
+@click.option(
+    "--kubernetes",
+    is_flag=True,
+    default=None,
+    help="An API server, controller-manager and scheduler too, built once if need be (5 minutes).",
+)
+@click.option(
+    "--nodes", type=int, help="Nodes that are Ready without a kubelet: pods are bound, not started."
 )
 def up(name: str, etcd: Path | None, **chosen: Any) -> None:
     """Start a lab, or the members of it that are down, as they were started before."""
@@ -91,6 +98,10 @@ def status(name: str, output: str) -> None:
         click.echo(_headline(one))
         for member in one.status():
             click.echo(f"  {_member_line(member)}")
+        for component in one.component_status():
+            click.echo(f"  {component.name}  {component.state}")
+        if one.faults:
+            click.echo(f"  faults: {', '.join(one.faults)}")
     if not found:
         click.echo("there is no lab; sretool lab up starts one")
 
@@ -102,7 +113,9 @@ def status(name: str, output: str) -> None:
 @click.option("--undo", is_flag=True, help="Undo the fault.")
 @click.option("--percent", type=float, help="loss: share of the packets; 30 without it, 100 is a partition.")
 @click.option("--milliseconds", type=click.IntRange(min=1), help="slow-disk (100), delay (200).")
-@click.option("--size", callback=_quantity, metavar="SIZE", help="fragment: free space to leave (64Mi).")
+@click.option(
+    "--size", "size_bytes", callback=_quantity, metavar="SIZE", help="fragment: free space to leave (64Mi)."
+)
 @click.option(
     "--with",
     "content",
@@ -112,48 +125,39 @@ def status(name: str, output: str) -> None:
     help="fill: keys that are overwritten again and again, or that stay.",
 )
 @click.option("--prefix", default="", help="fill, fragment: where the keys are written.")
-def fault(
-    name: str,
-    fault: str,
-    member: str,
-    undo: bool,
-    percent: float | None,
-    milliseconds: int | None,
-    size: int | None,
-    content: Literal["garbage", "live"],
-    prefix: str,
-) -> None:
-    """Raise FAULT on MEMBER, or undo it; without both, list the faults and what they need."""
+@click.option(
+    "--count",
+    type=click.IntRange(min=1),
+    help="event-flood: events (100000); runaway: replicas (500); bare-namespaces (100); not-ready (1).",
+)
+@click.option("--namespace", "namespaces", multiple=True, help="event-flood (several), runaway: where.")
+@click.option("--reason", "reasons", multiple=True, help="event-flood: reasons (FailedScheduling).")
+@click.option("--minutes", type=click.IntRange(min=1), help="event-flood: made over so many minutes (10).")
+def fault(name: str, fault: str, member: str, undo: bool, **chosen: Any) -> None:
+    """Raise FAULT, on MEMBER if it is one of etcd, or undo it; without both, list the faults and their needs."""
     from sretool import lab as labs
     from sretool.lab import faults
 
     if not fault:
         _list_faults()
         return
-    if not member:
-        raise UsageError(f"on which member? sretool lab fault {fault} MEMBER", then="members are m1, m2, m3")
-    defaults = faults.FaultOptions()
-    options = faults.FaultOptions(
-        percent=percent,
-        milliseconds=milliseconds,
-        size_bytes=size,
-        content=content,
-        prefix=prefix or defaults.prefix,
-        progress=_tell,
-    )
+    given = {field: value for field, value in chosen.items() if value not in (None, "", ())}
+    options = faults.FaultOptions(**given, progress=_tell)
     opened = labs.open_lab(name, labs.LabHome.of_user())
     act = faults.undo_fault if undo else faults.raise_fault
-    click.echo(f"{name} {member}: {act(opened, fault, member, options)}")
+    said = act(opened, fault, member, options)
+    click.echo(f"{name} {member}: {said}" if member else f"{name}: {said}")
 
 
 def _list_faults() -> None:
     from sretool.lab.faults import FAULTS
 
     for one in FAULTS.values():
-        options = f" [{' '.join(one.options)}]" if one.options else ""
-        click.echo(f"{one.name:<10} {one.summary}{options}")
+        click.echo(f"{one.name:<15} {one.summary}")
+        if one.options:
+            click.echo(f"{'':<15} takes {' '.join(one.options)}")
         if one.needs:
-            click.echo(f"{'':<10} needs {one.needs}")
+            click.echo(f"{'':<15} needs {one.needs}")
 
 
 def _tell(line: str) -> None:
@@ -166,22 +170,21 @@ def _headline(lab: "Lab") -> str:
     addresses = f"{members[0].address}{last}"
     quota = f", quota {lab.spec.quota_bytes >> 20} MiB" if lab.spec.quota_bytes else ""
     count = f"{len(members)} member{'s' if len(members) > 1 else ''}"
-    return f"{lab.name}: {count} of etcd {lab.record.version} on {addresses}{quota}"
+    kubernetes = f", Kubernetes {lab.record.kubernetes} on {lab.components[0].url}" if lab.components else ""
+    return f"{lab.name}: {count} of etcd {lab.record.version} on {addresses}{quota}{kubernetes}"
 
 
 def _member_line(member: "MemberStatus") -> str:
+    from sretool.knowledge.words import show_bytes
+
     parts = [f"{member.name}  {member.state:<8}"]
     if member.role:
         parts.append(f"{member.role:<9}")
     if member.db_size_bytes is not None and member.db_in_use_bytes is not None:
-        parts.append(f"{_mib(member.db_size_bytes)}, in use {_mib(member.db_in_use_bytes)}")
+        parts.append(f"{show_bytes(member.db_size_bytes)}, in use {show_bytes(member.db_in_use_bytes)}")
     if member.faults:
         parts.append(f"faults: {', '.join(member.faults)}")
     return "  ".join(parts)
-
-
-def _mib(size_bytes: int) -> str:
-    return f"{size_bytes / (1 << 20):.1f} MiB"
 
 
 def _echo_json(found: "list[Lab]") -> None:
@@ -193,6 +196,8 @@ def _echo_json(found: "list[Lab]") -> None:
             "etcd": one.record.version,
             "cluster_file": str(one.cluster_file),
             "members": one.status(),
+            "kubernetes": one.component_status(),
+            "faults": one.faults,
         }
         for one in found
     ]

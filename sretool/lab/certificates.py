@@ -43,16 +43,30 @@ def issue_server(authority: Pair, folder: Path, *, name: str, addresses: Sequenc
     peer's certificate with the address the peer comes from.
     """
     names = [x509.DNSName("localhost"), *(x509.IPAddress(ipaddress.ip_address(one)) for one in addresses)]
-    return _issue(authority, folder, name=name, alternatives=names, days=365)
+    return _issue(authority, folder, name=name, subject=_subject(name), alternatives=names, days=365)
 
 
-def issue_client(authority: Pair, folder: Path, *, name: str, expired: bool = False) -> Pair:
-    """Write a client's certificate; `expired`: one whose time ended yesterday."""
-    return _issue(authority, folder, name=name, alternatives=[], days=-1 if expired else 365)
+def issue_client(
+    authority: Pair, folder: Path, *, name: str, user: str = "", group: str = "", expired: bool = False
+) -> Pair:
+    """Write a client's certificate as the files `name`; `expired`: one whose time ended yesterday.
+
+    It speaks for `user` (`name` without it) and, to Kubernetes, as a member of `group`.
+    """
+    days = -1 if expired else 365
+    return _issue(
+        authority, folder, name=name, subject=_subject(user or name, group=group), alternatives=[], days=days
+    )
 
 
 def _issue(
-    authority: Pair, folder: Path, *, name: str, alternatives: Sequence[x509.GeneralName], days: int
+    authority: Pair,
+    folder: Path,
+    *,
+    name: str,
+    subject: x509.Name,
+    alternatives: Sequence[x509.GeneralName],
+    days: int,
 ) -> Pair:
     issuer = x509.load_pem_x509_certificate(authority.cert.read_bytes())
     issuer_key = serialization.load_pem_private_key(authority.key.read_bytes(), password=None)
@@ -60,7 +74,7 @@ def _issue(
         raise TypeError(f"{authority.key} is not a key that create_authority wrote")
     key = ec.generate_private_key(ec.SECP256R1())
     builder = (
-        _builder(_subject(name), issuer.subject, key.public_key(), days=days)
+        _builder(subject, issuer.subject, key.public_key(), days=days)
         .add_extension(x509.BasicConstraints(ca=False, path_length=None), critical=True)
         .add_extension(_key_usage(sign=False), critical=True)
         .add_extension(x509.ExtendedKeyUsage(_BOTH_USES), critical=False)
@@ -89,8 +103,9 @@ def _builder(
     )
 
 
-def _subject(name: str) -> x509.Name:
-    return x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, name)])
+def _subject(name: str, *, group: str = "") -> x509.Name:
+    organization = [x509.NameAttribute(NameOID.ORGANIZATION_NAME, group)] if group else []
+    return x509.Name([*organization, x509.NameAttribute(NameOID.COMMON_NAME, name)])
 
 
 def _key_usage(*, sign: bool) -> x509.KeyUsage:

@@ -8,14 +8,24 @@ from sretool.lab.spec import LabMember
 
 
 def render_cluster_entry(
-    name: str, members: Sequence[LabMember], *, lab_dir: Path, ca: Path, cert: Path, key: Path
+    name: str,
+    members: Sequence[LabMember],
+    *,
+    lab_dir: Path,
+    ca: Path,
+    cert: Path,
+    key: Path,
+    kubeconfig: Path | None = None,
 ) -> str:
-    """Return the entry as YAML; its first line says which lab it belongs to."""
+    """Return the entry as YAML; its first line says which lab it belongs to.
+
+    The kubeconfig's context has the lab's name; None for a lab without Kubernetes.
+    """
     lines = [
         _owner(lab_dir),
         f"cluster: {name}",
         "etcd:",
-        *(f"  {field}: {_quoted(path)}" for field, path in (("ca", ca), ("cert", cert), ("key", key))),
+        *(f"  {field}: {quoted(path)}" for field, path in (("ca", ca), ("cert", cert), ("key", key))),
         "  members:",
     ]
     for member in members:
@@ -24,8 +34,10 @@ def render_cluster_entry(
             f"      client: {member.client_url}",
             f"      peer: {member.peer_url}",
             f"      metrics: {member.metrics_url}",
-            f"      data_dir: {_quoted(member.data_dir)}",
+            f"      data_dir: {quoted(member.data_dir)}",
         ]
+    if kubeconfig is not None:
+        lines += ["kubernetes:", f"  kubeconfig: {quoted(kubeconfig)}", f"  context: {name}"]
     return "\n".join(lines) + "\n"
 
 
@@ -41,7 +53,7 @@ def _owner(lab_dir: Path) -> str:
     return f"# Written by `sretool lab up`, removed by `sretool lab down`: {lab_dir}"
 
 
-def _quoted(path: Path) -> str:
+def quoted(path: Path) -> str:
     """Return a path as a YAML scalar; a JSON string is one, whatever the path contains."""
     text = str(path)
     return (

@@ -16,11 +16,12 @@ _RECORD = "lab.json"
 
 
 class LabRecord(msgspec.Struct, frozen=True, kw_only=True):
-    """What a lab was started from; written before its first process."""
+    """What a lab was started from; written before its first process. `version` is etcd's."""
 
     spec: LabSpec
     version: str
     block: int
+    kubernetes: str = ""
 
 
 class RaisedFault(msgspec.Struct, frozen=True, kw_only=True):

@@ -11,12 +11,15 @@ from pathlib import Path
 import msgspec
 
 from sretool.errors import NoAnswerError, StateError, UsageError
-from sretool.lab import processes
+from sretool.lab import control_plane, processes
+from sretool.lab.control_plane import ComponentStatus
 from sretool.lab.delays import proxy_arguments
 from sretool.lab.directory import LabRecord, read_faults
+from sretool.lab.kubernetes_files import kubeconfig_path
 from sretool.lab.members import MemberStatus, etcd_arguments, is_healthy, members_of, read_metrics
 from sretool.lab.processes import Running
-from sretool.lab.spec import LabHome, LabMember, LabSpec
+from sretool.lab.rest import Api
+from sretool.lab.spec import LabComponent, LabHome, LabMember, LabSpec
 
 _LOOK_SECONDS = 0.03
 
@@ -79,6 +82,29 @@ class Lab:
         there = ", ".join(member.name for member in members_of(self.record, self.directory))
         raise UsageError(f"the lab {self.name} has no member {name!r}: it has {there}")
 
+    @property
+    def kubeconfig(self) -> Path | None:
+        """The administrator's kubeconfig, its context named as the lab; None without Kubernetes."""
+        return kubeconfig_path(self.directory) if self.spec.kubernetes else None
+
+    @property
+    def components(self) -> tuple[LabComponent, ...]:
+        """The Kubernetes programs, the API server first; none without Kubernetes."""
+        return control_plane.components_of(self.record, self.directory)
+
+    def api(self) -> Api:
+        """Return the administrator's way to the API server; UsageError without Kubernetes."""
+        self.require_kubernetes()
+        return control_plane.open_api(self.record, self.directory)
+
+    def require_kubernetes(self) -> None:
+        """Raise UsageError unless this lab was started with Kubernetes."""
+        if not self.spec.kubernetes:
+            raise UsageError(
+                f"the lab {self.name} was started without Kubernetes",
+                then=f"sretool lab down --name {self.name}, then sretool lab up --name {self.name} --kubernetes",
+            )
+
     def running(self) -> list[Running]:
         """Return the lab's live processes; the role of a member's server is the member's name."""
         return processes.find(self.directory)
@@ -93,6 +119,33 @@ class Lab:
         roles = [(member.name, etcd_arguments(self.record, member, members, lab_dir=self.directory))]
         if self.spec.peer_proxy:
             roles.insert(0, (f"proxy-{member.name}", proxy_arguments(member, members, self.directory)))
+        self._start(roles, claim)
+
+    def start_components(self, *names: str, claim: socket.socket | None = None) -> None:
+        """Start these Kubernetes programs (all without names) unless they run; wake those that are frozen."""
+        members = members_of(self.record, self.directory)
+        self._start(
+            [
+                (one.name, control_plane.component_arguments(one, members, self.directory))
+                for one in self.components
+                if not names or one.name in names
+            ],
+            claim,
+        )
+
+    def become_well(self, *, seconds: float) -> bool:
+        """Start what is missing of Kubernetes until all of it is well; False when it is not within `seconds`.
+
+        Again and again, because a program whose lease has run out may still be on its way out.
+        """
+
+        def all_well() -> bool:
+            self.start_components()
+            return all(one.state == "running" for one in self.component_status())
+
+        return processes.wait_until(all_well, seconds=seconds, every=0.1)
+
+    def _start(self, roles: list[tuple[str, list[str]]], claim: socket.socket | None) -> None:
         running = {one.role: one for one in self.running()}
         for role, arguments in roles:
             there = running.get(role)
@@ -151,6 +204,7 @@ class Lab:
                 input=stdin,
                 capture_output=True,
                 text=True,
+                errors="replace",  # Kubernetes' objects are no text
                 timeout=timeout_seconds,
                 check=False,
                 env={},  # no ETCDCTL_* of the caller: a flag and its variable together are an error
@@ -172,7 +226,7 @@ class Lab:
                 name=member.name,
                 client_url=member.client_url,
                 pid=there.pid if there else 0,
-                state=_state(there, metrics),
+                state=_state(there, answers=bool(metrics)),
                 role=_role(metrics),
                 db_size_bytes=_bytes(metrics, "etcd_mvcc_db_total_size_in_bytes"),
                 db_in_use_bytes=_bytes(metrics, "etcd_mvcc_db_total_size_in_use_in_bytes"),
@@ -183,13 +237,34 @@ class Lab:
         with ThreadPoolExecutor(len(members)) as pool:
             return tuple(pool.map(status_of, members))
 
+    @property
+    def faults(self) -> tuple[str, ...]:
+        """The faults that are in force on no member, but on Kubernetes."""
+        return tuple(one.fault for one in read_faults(self.directory) if not one.member)
 
-def _state(running: Running | None, metrics: dict[str, float]) -> str:
+    def component_status(self) -> tuple[ComponentStatus, ...]:
+        """Ask every Kubernetes program whether it is well; empty without Kubernetes."""
+        running = {one.role: one for one in self.running()}
+
+        def status_of(component: LabComponent) -> ComponentStatus:
+            there = running.get(component.name)
+            well = there and not there.frozen and control_plane.is_well(component, self.directory)
+            return ComponentStatus(
+                name=component.name,
+                url=component.url,
+                pid=there.pid if there else 0,
+                state=_state(there, answers=bool(well)),
+            )
+
+        return tuple(status_of(one) for one in self.components)
+
+
+def _state(running: Running | None, *, answers: bool) -> str:
     if running is None:
         return "down"
     if running.frozen:
         return "frozen"
-    return "running" if metrics else "silent"
+    return "running" if answers else "silent"
 
 
 def _role(metrics: dict[str, float]) -> str:

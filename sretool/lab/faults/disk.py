@@ -46,7 +46,7 @@ def slow_disk(lab: Lab, member: LabMember, options: FaultOptions) -> str:
     tracer = lab.spawn(arguments, role=role)
 
     def attached_or_ended() -> bool:
-        return _is_traced(server, tracer) or lab.find_running(role) is None
+        return _is_traced(server, tracer) or _has_ended(tracer)
 
     processes.wait_until(attached_or_ended, seconds=_ATTACH_SECONDS)
     if not _is_traced(server, tracer):
@@ -80,11 +80,22 @@ def _role(member: LabMember) -> str:
     return f"slow-disk-{member.name}"
 
 
+def _has_ended(pid: int) -> bool:
+    """Say whether the process is over. Its environment, by which a lab knows its processes, is not there yet in
+    the moment between fork and exec."""
+    try:
+        return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] == "Z"
+    except OSError:
+        return True
+
+
 def _is_traced(server: int, tracer: int) -> bool:
     """Say whether every thread of the server has this tracer."""
-    try:
-        states = [path.read_text() for path in Path(f"/proc/{server}/task").glob("*/status")]
-    except OSError:
-        return False
-    traced = [re.search(rf"^TracerPid:\s+{tracer}$", state, re.MULTILINE) for state in states]
+    traced = []
+    for path in Path(f"/proc/{server}/task").glob("*/status"):
+        try:
+            state = path.read_text()
+        except OSError:  # this thread has just ended
+            continue
+        traced.append(re.search(rf"^TracerPid:\s+{tracer}$", state, re.MULTILINE) is not None)
     return bool(traced) and all(traced)

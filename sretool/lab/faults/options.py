@@ -18,4 +18,8 @@ class FaultOptions(msgspec.Struct, frozen=True, kw_only=True):
     size_bytes: int | None = None
     content: Literal["live", "garbage"] = "garbage"
     prefix: str = "/sretool-lab/fill/"
+    count: int | None = None
+    namespaces: tuple[str, ...] = ()
+    reasons: tuple[str, ...] = ()
+    minutes: int = 10
     progress: Callable[[str], None] = _silent

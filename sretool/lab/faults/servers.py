@@ -27,13 +27,13 @@ def require_running(lab: Lab, member: LabMember) -> Running:
 
 def stop(lab: Lab, member: LabMember, _options: FaultOptions) -> str:
     """Stop the server as an orderly shutdown does (SIGTERM)."""
-    _end(lab, member, signal.SIGTERM)
+    end(lab, require_running(lab, member), signal.SIGTERM)
     return "stopped"
 
 
 def kill(lab: Lab, member: LabMember, _options: FaultOptions) -> str:
     """Kill the server as a crash does (SIGKILL)."""
-    _end(lab, member, signal.SIGKILL)
+    end(lab, require_running(lab, member), signal.SIGKILL)
     return "killed"
 
 
@@ -62,13 +62,13 @@ def thaw(lab: Lab, member: LabMember, _options: FaultOptions) -> str:
     return f"goes on, {_health(lab, member)}"
 
 
-def _end(lab: Lab, member: LabMember, number: signal.Signals) -> None:
-    running = require_running(lab, member)
+def end(lab: Lab, running: Running, number: signal.Signals) -> None:
+    """End a program of the lab by this signal; StateError when it still runs after a while."""
     processes.send(running, number)
     if running.frozen:
         processes.send(running, signal.SIGCONT)
     if not processes.wait_gone([running], seconds=_STOP_SECONDS):
-        raise StateError(f"{member.name} of the lab {lab.name} (pid {running.pid}) does not end")
+        raise StateError(f"{running.role} of the lab {lab.name} (pid {running.pid}) does not end")
 
 
 def _health(lab: Lab, member: LabMember) -> str:

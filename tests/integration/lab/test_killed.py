@@ -72,6 +72,33 @@ def test_up_is_killed(tmp_path, point, then):
     assert_nothing_is_left(tmp_path)
 
 
+KUBERNETES_POINTS: dict[str, Callable[[Path, Path], bool]] = {
+    "certificates": lambda lab_dir, entry: (lab_dir / "kubeconfig").exists(),
+    "API server": lambda lab_dir, entry: any(one.role == "kube-apiserver" for one in find(lab_dir)),
+    "all processes": lambda lab_dir, entry: len(find(lab_dir)) == 4,
+}
+
+
+@pytest.mark.slow
+@pytest.mark.timeout(900)
+@pytest.mark.parametrize("point", KUBERNETES_POINTS)
+@pytest.mark.parametrize("then", ["down", "up"])
+def test_up_with_kubernetes_is_killed(tmp_path, point, then):
+    home = hermetic_home(tmp_path)
+    child = start(tmp_path, "up", "--kubernetes", "--members", "1")
+    reached = KUBERNETES_POINTS[point]
+    kill_when(child, lambda: reached(home.lab_dir("lab"), home.cluster_file("lab")), seconds=800)
+    try:
+        if then == "up":
+            lab = up(LabSpec(kubernetes=True, members=1), home=home, progress=tell)
+            assert len(find(lab.directory)) == 4
+            with lab.api() as api:
+                assert api.items("/api/v1/namespaces")
+    finally:
+        down("lab", home)
+    assert_nothing_is_left(tmp_path)
+
+
 @pytest.mark.parametrize("milliseconds", [60, 110, 140, 170, 200, 250])
 def test_up_is_killed_at_any_moment(tmp_path, milliseconds):
     child = start(tmp_path, "up")
