@@ -17,7 +17,10 @@
             ├── NoSpaceError             8  etcd: the quota is exhausted
             ├── NoQuorumError            8  etcd: no leader, or the request needs a majority
             ├── NotLeaderError           8  etcd: only the leader does this
-            ├── CompactedError           8  etcd: that revision is gone
+            ├── CompactedError           8  that revision is gone (Kubernetes: 410)
+            ├── ConflictError            8  Kubernetes: changed by somebody else, or owned by them (409)
+            ├── NotFoundError            8  Kubernetes: there is no such object, or no such kind (404)
+            ├── TooManyRequestsError     8  Kubernetes: try again later (429)
             └── NotPermittedError        8  authentication or authorisation
 
 A class exists because somebody catches it. How one error ends a run is decided where it is caught
@@ -153,6 +156,24 @@ class NotLeaderError(RejectedError):
 
 class CompactedError(RejectedError):
     """The revision asked for has been compacted; for a compaction this means «already done»."""
+
+
+class ConflictError(RejectedError):
+    """The object is no longer what the request was made for, exists already, or its field is another's."""
+
+
+class NotFoundError(RejectedError):
+    """There is no such object, or the server does not know its kind."""
+
+
+class TooManyRequestsError(RejectedError):
+    """The server is too busy; `retry_after_seconds` is the pause that it asks for (0: it does not say)."""
+
+    def __init__(
+        self, message: str, *, endpoint: str = "", then: str = "", retry_after_seconds: float = 0.0
+    ) -> None:
+        super().__init__(message, endpoint=endpoint, then=then)
+        self.retry_after_seconds = retry_after_seconds
 
 
 class NotPermittedError(RejectedError):

@@ -1,23 +1,39 @@
 """A cluster that was opened: hands out readers, one a look, and writers to whoever may write."""
 
 from types import TracebackType
-from typing import Self
+from typing import Self, TypeVar
 
 from sretool.clock import Clock, Deadline
 from sretool.cluster.connections import EtcdConnections
 from sretool.cluster.etcd_reader import EtcdReader
 from sretool.cluster.etcd_writer import EtcdWriter
 from sretool.cluster.inventory import ClusterEntry
-from sretool.errors import RemoteError
-from sretool.model import Identity, MemberId, Unknown, known_only
+from sretool.cluster.kubernetes_connection import KubernetesConnection
+from sretool.cluster.kubernetes_reader import KubernetesReader
+from sretool.cluster.kubernetes_writer import KubernetesWriter
+from sretool.errors import RemoteError, UnreachableError
+from sretool.model import Identity, Known, MemberId, Unknown, known_only
+
+T = TypeVar("T")
 
 
 class ClusterReader:
     """Reads of one look. It has no writing method, and its connections pass no writing request."""
 
-    def __init__(self, name: str, etcd: EtcdReader) -> None:
+    def __init__(self, name: str, etcd: EtcdReader, kubernetes: KubernetesReader | None = None) -> None:
         self.name = name
         self.etcd = etcd
+        self._kubernetes = kubernetes
+
+    @property
+    def has_kubernetes(self) -> bool:
+        """Whether the cluster's entry names a kubeconfig; whether its API server answers is another question."""
+        return self._kubernetes is not None
+
+    @property
+    def kubernetes(self) -> KubernetesReader:
+        """The API server; UnreachableError when the cluster's entry names no kubeconfig."""
+        return _require_kubernetes(self._kubernetes, self.name)
 
     def wait(self, seconds: float) -> None:
         """Let `seconds` pass; InterruptedRunError when the run was asked to stop meanwhile."""
@@ -38,8 +54,15 @@ class ClusterReader:
 class ClusterWriter:
     """Writes. Only `apply` of a step receives one, for one change at a time."""
 
-    def __init__(self, etcd: EtcdWriter) -> None:
+    def __init__(self, name: str, etcd: EtcdWriter, kubernetes: KubernetesWriter | None = None) -> None:
+        self.name = name
         self.etcd = etcd
+        self._kubernetes = kubernetes
+
+    @property
+    def kubernetes(self) -> KubernetesWriter:
+        """The API server; UnreachableError when the cluster's entry names no kubeconfig."""
+        return _require_kubernetes(self._kubernetes, self.name)
 
 
 class Cluster:
@@ -50,6 +73,7 @@ class Cluster:
         self._entry = entry
         self._clock = clock
         self._etcd = EtcdConnections(entry.etcd)
+        self._kubernetes = KubernetesConnection(entry.kubernetes) if entry.kubernetes else None
 
     def __enter__(self) -> Self:
         return self
@@ -61,6 +85,8 @@ class Cluster:
 
     def close(self) -> None:
         self._etcd.close()
+        if self._kubernetes is not None:
+            self._kubernetes.close()
 
     def reader(self, deadline: Deadline, *, interruptible: bool = True) -> ClusterReader:
         """Return a reader that remembers nothing yet. Its waits are cut short by an interrupt, except when it
@@ -68,14 +94,20 @@ class Cluster:
         etcd = EtcdReader(
             self._entry.etcd, self._etcd, clock=self._clock, deadline=deadline, interruptible=interruptible
         )
-        return ClusterReader(self.name, etcd)
+        api = KubernetesReader(self._kubernetes, deadline=deadline) if self._kubernetes else None
+        return ClusterReader(self.name, etcd, api)
 
     def writer(self, deadline: Deadline) -> ClusterWriter:
         """Return a writer. Whoever calls this has an approved plan and the lock."""
-        return ClusterWriter(EtcdWriter(self._etcd, deadline=deadline))
+        api = KubernetesWriter(self._kubernetes, deadline=deadline) if self._kubernetes else None
+        return ClusterWriter(self.name, EtcdWriter(self._etcd, deadline=deadline), api)
 
     def identity(self, read: ClusterReader) -> Identity:
-        """Return which cluster answers; RemoteError when no member does, or members of two clusters do."""
+        """Return which cluster answers; RemoteError when no member does, or members of two clusters do.
+
+        The API server, where one is known, is asked meanwhile; while it is away its part is empty.
+        """
+        uid = self._kubernetes.pool.submit(read.kubernetes.kube_system_uid) if self._kubernetes else None
         read.require_an_answer()
         statuses = known_only(read.etcd.status()).values()
         clusters = {status.cluster_id for status in statuses}
@@ -92,4 +124,18 @@ class Cluster:
         return Identity(
             etcd_cluster_id=f"{clusters.pop():x}",
             etcd_member_ids=tuple(sorted(str(MemberId(member)) for member in ids)),
+            kubernetes_uid=_known(uid.result()) if uid else "",
         )
+
+
+def _known(uid: Known[str]) -> str:
+    return "" if isinstance(uid, Unknown) else uid
+
+
+def _require_kubernetes(kubernetes: T | None, name: str) -> T:
+    if kubernetes is None:
+        raise UnreachableError(
+            f"cluster {name} has no `kubernetes` section: its API server cannot be asked",
+            then=f"add `kubernetes: {{kubeconfig: /path/to/kubeconfig}}` to the file of {name}",
+        )
+    return kubernetes

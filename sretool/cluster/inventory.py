@@ -7,6 +7,7 @@ from urllib.parse import urlsplit
 
 import msgspec
 
+from sretool.clients.kubernetes import IN_CLUSTER
 from sretool.errors import DocumentError, UsageError
 from sretool.folders import config_folder
 
@@ -43,11 +44,22 @@ class EtcdAccess(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_field
     key: str = ""
 
 
+class KubernetesAccess(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """How the API server is reached: a kubeconfig (absolute path, or `in-cluster`) and its context.
+
+    An empty `context` is the kubeconfig's current one.
+    """
+
+    kubeconfig: str
+    context: str = ""
+
+
 class ClusterEntry(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """One cluster: its name and its paths."""
 
     cluster: str
     etcd: EtcdAccess
+    kubernetes: KubernetesAccess | None = None
 
 
 def clusters_folder() -> Path:
@@ -147,9 +159,21 @@ def _problems(entry: ClusterEntry, origin: PurePath) -> list[tuple[tuple[Any, ..
             for field, url in (("client", member.client), ("peer", member.peer), ("metrics", member.metrics))
             if url and not _is_url(url)
         )
+    found.extend(_kubernetes_problems(entry.kubernetes))
     access = entry.etcd
     if bool(access.cert) != bool(access.key):
         found.append((("etcd",), "cert and key belong together"))
     if any(member.client.startswith("https") for member in members) and not access.ca:
         found.append((("etcd",), "https endpoints need `ca`"))
     return found
+
+
+def _kubernetes_problems(access: KubernetesAccess | None) -> list[tuple[tuple[Any, ...], str]]:
+    if access is None:
+        return []
+    if access.kubeconfig == IN_CLUSTER:
+        return [(("kubernetes", "context"), f"{IN_CLUSTER} has no contexts")] if access.context else []
+    if not PurePath(access.kubeconfig).is_absolute():
+        problem = f"{access.kubeconfig!r} is neither an absolute path nor `{IN_CLUSTER}`"
+        return [(("kubernetes", "kubeconfig"), problem)]
+    return []

@@ -145,7 +145,10 @@ class HeldError(RefusedError):
 
 
 def require_same_cluster(now: Identity, planned: Identity, name: str) -> None:
-    """Raise WrongClusterError when `now` is another etcd cluster, or has other members, than `planned`."""
+    """Raise WrongClusterError when `now` is another cluster, or has other members, than `planned`.
+
+    A Kubernetes UID that could not be read, then or now, compares with nothing.
+    """
     if now.etcd_cluster_id != planned.etcd_cluster_id:
         raise WrongClusterError(
             f"{name} is etcd cluster {now.etcd_cluster_id}; this was made for {planned.etcd_cluster_id}",
@@ -156,4 +159,10 @@ def require_same_cluster(now: Identity, planned: Identity, name: str) -> None:
             f"{name} now has the members {', '.join(now.etcd_member_ids)}; "
             f"this was made for {', '.join(planned.etcd_member_ids)}",
             then="look again: the membership has changed",
+        )
+    if now.kubernetes_uid and planned.kubernetes_uid and now.kubernetes_uid != planned.kubernetes_uid:
+        raise WrongClusterError(
+            f"the API server of {name} is cluster {now.kubernetes_uid}; "
+            f"this was made for {planned.kubernetes_uid}",
+            then="check the kubeconfig and the context in the cluster file: they lead to another cluster",
         )

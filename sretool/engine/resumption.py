@@ -110,7 +110,7 @@ class Resumption:
         for change in reversed(self._changes_with(Result.DONE)):
             if change.reverses or change.risk is Risk.READ:
                 continue
-            if change.risk is not Risk.REVERSIBLE:
+            if not change.can_be_undone:
                 kept.append(f"{change.verb} {change.label} is {change.risk}")
                 continue
             now = Executor(self._run, self._guards, total=0).observe(change)
@@ -147,7 +147,10 @@ class Resumption:
         for record in self._run.journal.records:
             if record.kind == "intent":
                 change = msgspec.convert(record.body["change"], Change)
-                found.pop(change.key, None)
+                former, result = found.pop(change.key, (change, None))
+                if result == Result.PARTLY and change.risk is Risk.REVERSIBLE:
+                    # Finished by a second attempt: what was there is what was there before the first.
+                    change = msgspec.structs.replace(change, before=former.before)
                 found[change.key] = (change, None)
             elif record.kind == "outcome" and record.body["key"] in found:
                 change, _ = found[record.body["key"]]

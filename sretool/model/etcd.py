@@ -157,7 +157,11 @@ class EtcdState(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Identity(msgspec.Struct, frozen=True, kw_only=True):
-    """Which cluster this is: the etcd cluster id and the sorted member ids, in hex as etcdctl prints them."""
+    """Which cluster this is: the etcd cluster id and the sorted member ids, in hex as etcdctl prints them.
+
+    `kubernetes_uid` is that of the namespace kube-system, empty while the API server cannot be asked.
+    """
 
     etcd_cluster_id: str = ""
     etcd_member_ids: tuple[str, ...] = ()
+    kubernetes_uid: str = ""

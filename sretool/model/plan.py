@@ -98,8 +98,10 @@ class Change(msgspec.Struct, frozen=True, kw_only=True):
     `selection` is exactly what `apply` uses; `before` what `observe` compares with, read at the last look.
     `bounds` is what was approved: numbers may only shrink, lists only lose entries, texts stay equal.
     `conditional` says on what the change still depends, empty when it is certain to be due.
-    `commands` are the etcdctl or kubectl commands that do the same by hand. `made` is set by the engine on the
-    changes that it passes to later steps as `earlier`: this one was made already, its effects can be seen.
+    `reversible` marks a riskier change whose `before` is complete all the same: it can be undone.
+    `commands` are the etcdctl or kubectl commands that do the same by hand, `commands_back` those that undo it.
+    `made` is set by the engine on the changes that it passes to later steps as `earlier`: this one was made
+    already, its effects can be seen.
     """
 
     step: str
@@ -117,8 +119,15 @@ class Change(msgspec.Struct, frozen=True, kw_only=True):
     cost: Cost = Cost()
     conditional: str = ""
     commands: tuple[str, ...] = ()
+    commands_back: tuple[str, ...] = ()
     reverses: str = ""
+    reversible: bool = False
     made: bool = False
+
+    @property
+    def can_be_undone(self) -> bool:
+        """Tell whether `before` is complete, so that `reversed` is a way back."""
+        return self.reversible or self.risk is Risk.REVERSIBLE
 
     @property
     def key(self) -> str:
@@ -126,17 +135,21 @@ class Change(msgspec.Struct, frozen=True, kw_only=True):
         return f"{self.step}/{self.verb}/{self.object}"
 
     def reversed(self) -> "Change":
-        """Return the change that puts `before` back. Only for changes of risk `reversible`."""
-        if self.risk is not Risk.REVERSIBLE:
+        """Return the change that puts `before` back; ValueError when it cannot be undone."""
+        if not self.can_be_undone:
             message = f"{self.key} has risk {self.risk}: there is no way back"
             raise ValueError(message)
+        plain = [f"{name} {value}" for name, value in self.before.items() if isinstance(value, int | str)]
         return msgspec.structs.replace(
             self,
             before=self.after,
             after=self.before,
-            reason=f"undo of {self.key}",
+            bounds={},
+            reason=f"undo of {self.key}" + (f": back to {', '.join(plain)}" if plain else ""),
             reverses=self.key,
             conditional="",
+            commands=self.commands_back,
+            commands_back=self.commands,
         )
 
 

@@ -1,7 +1,7 @@
 """sretool, killed with SIGKILL at a chosen point: `python -m tests.support.crashing POINT ARGUMENTS…`.
 
 POINT is `record:N` (just after the Nth journal append is on disk), `torn:N` (after half of the Nth append), or
-`before:N`, `inside:N`, `after:N` for the Nth call of a method of the etcd writer.
+`before:N`, `inside:N`, `after:N` for the Nth call of a method of the etcd or the Kubernetes writer.
 """
 
 import os
@@ -10,9 +10,13 @@ import sys
 import threading
 
 from sretool.cluster.etcd_writer import EtcdWriter
+from sretool.cluster.kubernetes_writer import KubernetesWriter
 from sretool.engine.journal import Journal
 
-WRITES = ("compact", "defragment", "move_leader", "disarm", "prove_write", "save_snapshot")
+WRITES = {
+    EtcdWriter: ("compact", "defragment", "move_leader", "disarm", "prove_write", "save_snapshot"),
+    KubernetesWriter: ("apply", "patch", "put", "post", "delete", "delete_collection"),
+}
 
 
 def die():
@@ -41,8 +45,8 @@ def crash_at_record(number, *, torn):
 def crash_at_write(number, place):
     seen = []
 
-    def wrap(name):
-        method = getattr(EtcdWriter, name)
+    def wrap(writer, name):
+        method = getattr(writer, name)
 
         def counted(self, *args, **kwargs):
             seen.append(name)
@@ -51,14 +55,16 @@ def crash_at_write(number, place):
                 die()
             if hit and place == "inside":
                 threading.Timer(0.004, die).start()
-            method(self, *args, **kwargs)
+            answer = method(self, *args, **kwargs)
             if hit:
                 die()
+            return answer
 
-        setattr(EtcdWriter, name, counted)
+        setattr(writer, name, counted)
 
-    for name in WRITES:
-        wrap(name)
+    for writer, names in WRITES.items():
+        for name in names:
+            wrap(writer, name)
 
 
 def main():

@@ -1,0 +1,132 @@
+"""One connection to an API server: sends a request once, within a deadline; every failure becomes our error."""
+
+import threading
+import time
+from typing import Any, TypeVar
+from urllib.parse import urlencode
+
+import msgspec
+
+from sretool.clients.kubernetes.errors import Sent, translate_exception, translate_status
+from sretool.clients.kubernetes.request import Request
+from sretool.errors import NoAnswerError, UnreachableError
+
+T = TypeVar("T")
+
+_CONNECT_SECONDS = 3.0
+_CHUNK_BYTES = 1 << 18
+
+
+class Answer(msgspec.Struct, frozen=True, kw_only=True):
+    """An answer with a status of 2xx, and what was asked."""
+
+    sent: Sent
+    body: bytes
+
+    def decoded(self, kind: type[T]) -> T:
+        """Return the JSON as `kind`; NoAnswerError when it is something else: that is no API server's answer."""
+        try:
+            return msgspec.json.decode(self.body, type=kind)
+        except msgspec.MsgspecError as error:
+            raise self.sent.failed(
+                NoAnswerError, f"answered, but not as an API server does: {error}"
+            ) from error
+
+
+class Connection:
+    """A lazy client for one API server, safe to share between threads. Close it when done."""
+
+    def __init__(self, kubeconfig: str, context: str = "") -> None:
+        self._kubeconfig = kubeconfig
+        self._context = context
+        self._lock = threading.Lock()
+        self._client: Any = None
+        self._closed = False
+
+    def close(self) -> None:
+        """Close the sockets; a call under way ends with its answer or its deadline."""
+        with self._lock:
+            self._closed = True
+            client, self._client = self._client, None
+        if client is not None:
+            client.close()
+
+    def send(self, request: Request, *, timeout_seconds: float, writes: bool) -> Answer:
+        """Send `request` once and return its answer, or raise a RemoteError within `timeout_seconds`.
+
+        The first call also loads the kubeconfig and may run its exec plugin, which has its own limit.
+        """
+        client = self._opened(request)
+        sent = Sent(
+            request=str(request),
+            server=client.configuration.host,
+            timeout_seconds=timeout_seconds,
+            writes=writes,
+        )
+        url, headers = self._addressed(client, request)
+        body = None if request.body is None else msgspec.json.encode(request.body)
+        ends = time.monotonic() + timeout_seconds
+        try:
+            # Below the package's own `request`: it rewrites content types, and hides urllib3's errors.
+            response = client.rest_client.pool_manager.request(
+                request.method,
+                url,
+                body=body,
+                headers=headers,
+                timeout=_timeout(timeout_seconds),
+                retries=False,
+                redirect=False,
+                preload_content=False,
+            )
+            answer = _read_body(response, ends=ends)
+        except Exception as error:
+            raise translate_exception(error, sent) from error
+        if not 200 <= response.status < 300:
+            raise translate_status(response.status, response.headers, answer, sent)
+        return Answer(sent=sent, body=answer)
+
+    def _opened(self, request: Request) -> Any:
+        from sretool.clients.kubernetes.configuration import open_client
+
+        with self._lock:
+            if self._closed:
+                raise UnreachableError(f"{request} was not sent: the connection is closed")
+            if self._client is None:
+                self._client = open_client(self._kubeconfig, self._context)
+            return self._client
+
+    def _addressed(self, client: Any, request: Request) -> tuple[str, dict[str, str]]:
+        """Return URL and headers with the credentials: a token that has expired is fetched anew first."""
+        headers = {"Accept": "application/json, */*;q=0.5"}
+        if request.body is not None:
+            headers["Content-Type"] = request.content_type
+        path = f"{request.path}?{urlencode(request.query)}" if request.query else request.path
+        with self._lock:
+            _, url, complete, _, _ = client.param_serialize(
+                request.method, path, header_params=headers, auth_settings=["BearerToken"]
+            )
+        return url, complete
+
+
+def _timeout(seconds: float) -> Any:
+    """Return the limit of the whole request, and of its connection, which is made in milliseconds or not at all."""
+    from urllib3 import Timeout
+
+    return Timeout(total=seconds, connect=min(_CONNECT_SECONDS, seconds))
+
+
+def _read_body(response: Any, *, ends: float) -> bytes:
+    """Return the whole body. A socket's timeout begins anew with every byte: this one ends at `ends`."""
+    chunks: list[bytes] = []
+    connection_socket = getattr(response.connection, "sock", None)
+    while True:
+        left = ends - time.monotonic()
+        if left <= 0:
+            response.close()
+            raise TimeoutError
+        if connection_socket is not None:
+            connection_socket.settimeout(left)
+        chunk = response.read1(_CHUNK_BYTES)
+        if not chunk:
+            return b"".join(chunks)
+        chunks.append(chunk)

@@ -1,0 +1,191 @@
+"""What the API server's failures mean, by status, reason and text: one status stands for different things."""
+
+import re
+from collections.abc import Mapping
+
+import msgspec
+
+from sretool.errors import (
+    CompactedError,
+    ConflictError,
+    NoAnswerError,
+    NoQuorumError,
+    NoSpaceError,
+    NotFoundError,
+    NotPermittedError,
+    RejectedError,
+    RemoteError,
+    TlsError,
+    TooManyRequestsError,
+    Touched,
+    UnreachableError,
+)
+
+
+class ExpiredListError(CompactedError):
+    """The revision of a list is gone; `continue_token` reads the rest from the newest, empty: impossible."""
+
+    def __init__(self, message: str, *, endpoint: str, continue_token: str) -> None:
+        super().__init__(message, endpoint=endpoint)
+        self.continue_token = continue_token
+
+
+class Sent(msgspec.Struct, frozen=True, kw_only=True):
+    """What was asked of whom: the first half of every message."""
+
+    request: str
+    server: str
+    timeout_seconds: float
+    writes: bool
+
+    def failed(self, kind: type[RemoteError], what: str, then: str = "") -> RemoteError:
+        """Return the error; a write without a clear answer says that its outcome is unknown."""
+        unknown = self.writes and kind is NoAnswerError
+        return kind(
+            f"API server {self.server}: {self.request} {what}",
+            endpoint=self.server,
+            touched=Touched.UNKNOWN if unknown else Touched.NOTHING,
+            then=then,
+        )
+
+
+class _Details(msgspec.Struct, frozen=True, rename="camel"):
+    retry_after_seconds: float = 0.0
+
+
+class _Meta(msgspec.Struct, frozen=True):
+    next: str = msgspec.field(default="", name="continue")
+
+
+class _Status(msgspec.Struct, frozen=True):
+    """The API's own `Status`; its defaults stand for an answer of a proxy that knows no such thing."""
+
+    reason: str | None = ""
+    message: str | None = ""
+    details: _Details | None = None
+    metadata: _Meta | None = None
+
+
+class _Row(msgspec.Struct, frozen=True):
+    """A status (0: any) and a pattern in the text (empty: any) → our error, its verb, and what to do next."""
+
+    status: int
+    pattern: str
+    error: type[RemoteError]
+    then: str = ""
+
+
+_SHOWN_CHARACTERS = 1000  # a webhook's message may be long, a proxy's page is no message
+
+_TLS = re.compile(
+    r"CERTIFICATE_VERIFY_FAILED|WRONG_VERSION_NUMBER|UNSUPPORTED_PROTOCOL|HANDSHAKE|KEY_VALUES_MISMATCH|PEM"
+    r"|alert (bad certificate|certificate|unknown ca|handshake|protocol version|access denied)"
+)
+_RUNS = "see whether the API server runs there and whether a route leads there"
+_NO_NAME = "see /etc/hosts and the resolver"
+_LIST_WEBHOOKS = "kubectl get validatingwebhookconfigurations,mutatingwebhookconfigurations"
+_RIGHTS = "see `kubectl auth can-i --list`: the role that the runbook's page prints is enough"
+
+# The first row that fits counts. Texts: k8s.io/apiserver `pkg/admission`, `pkg/registry`, etcd `rpctypes`.
+_ROWS = (
+    _Row(401, "", NotPermittedError, "the credentials in the kubeconfig are not, or no longer, accepted"),
+    # Refused before anything is stored, whatever status the webhook chose.
+    _Row(0, r"failed calling webhook", RejectedError, f"its service does not answer: {_LIST_WEBHOOKS}"),
+    _Row(0, r"admission webhook .* denied the request", RejectedError, _LIST_WEBHOOKS),
+    _Row(0, r"ValidatingAdmissionPolicy", RejectedError, "kubectl get validatingadmissionpolicies"),
+    # A server-side apply of a value or a field that its kind does not know is a 500.
+    _Row(500, r"failed to (convert new object|create typed)|field not declared", RejectedError),
+    _Row(403, r"exceeded quota", RejectedError, "kubectl get resourcequotas in that namespace"),
+    _Row(403, r"\bcannot \w+ (resource|path)\b|cannot impersonate", NotPermittedError, _RIGHTS),
+    _Row(403, "", RejectedError),
+    _Row(404, "", NotFoundError),
+    _Row(409, "", ConflictError),
+    # The API server passes etcd's refusals on as 500.
+    _Row(0, r"database space exceeded", NoSpaceError, "see `sretool runbook etcd-nospace`"),
+    _Row(0, r"etcdserver: no leader", NoQuorumError, "see `sretool cluster status`"),
+    _Row(500, r"(readyz|livez|healthz) check failed", RejectedError),
+    _Row(501, "", RejectedError),
+    # A gateway between, or the server itself, gave up: the request may be carried out all the same.
+    _Row(408, "", NoAnswerError, "the API server gave up waiting: see `sretool runbook etcd-latency`"),
+    _Row(500, r"etcdserver|context deadline", NoAnswerError, "see `sretool runbook etcd-latency`"),
+    _Row(503, "", NoAnswerError, "the API server, or the one behind it, is not ready"),
+    _Row(504, "", NoAnswerError, "the API server gave up waiting: see `sretool runbook etcd-latency`"),
+)
+
+
+def translate_status(status: int, headers: Mapping[str, str], body: bytes, sent: Sent) -> RemoteError:
+    """Return our error for an answer whose status is not 2xx. A 5xx that no row knows is unclear."""
+    said = _parse_status(body)
+    text = said.message or body.decode(errors="replace")
+    shown = f"({status}{f' {said.reason}' if said.reason else ''}): {_one_line(text)[:_SHOWN_CHARACTERS]}"
+    if status == 410:
+        token = said.metadata.next if said.metadata else ""
+        message = sent.failed(CompactedError, f"was refused {shown}").message
+        return ExpiredListError(message, endpoint=sent.server, continue_token=token)
+    if status == 429:
+        return _too_many(headers, said, sent, shown)
+    row = next((row for row in _ROWS if row.status in {0, status} and re.search(row.pattern, text)), None)
+    if row is None:
+        row = _Row(status, "", NoAnswerError if status >= 500 else RejectedError)
+    verb = "got no usable answer" if row.error is NoAnswerError else "was refused"
+    return sent.failed(row.error, f"{verb} {shown}", row.then)
+
+
+def translate_exception(error: Exception, sent: Sent) -> RemoteError:
+    """Return our error for what the kubernetes package or urllib3 raised instead of an answer."""
+    from urllib3 import exceptions as urllib3
+
+    text = _one_line(str(error))
+    if isinstance(error, urllib3.NameResolutionError):
+        return sent.failed(UnreachableError, "was not sent: its host name does not resolve here", _NO_NAME)
+    if isinstance(error, urllib3.NewConnectionError | urllib3.ProxyError | urllib3.LocationValueError):
+        return sent.failed(UnreachableError, f"was not sent: {_cause(error)}", _RUNS)
+    if isinstance(error, urllib3.ConnectTimeoutError):
+        return sent.failed(UnreachableError, "was not sent: no connection in time", _RUNS)
+    if _is_unreadable_file(error):
+        return sent.failed(TlsError, f"was not sent: {text}", "see the kubeconfig's certificate files")
+    fault = _tls_fault(text)
+    if fault:
+        return sent.failed(TlsError, f"was not sent: {fault}")
+    if isinstance(error, urllib3.TimeoutError | TimeoutError):
+        return sent.failed(NoAnswerError, f"got no answer in {sent.timeout_seconds:.3g} s")
+    return sent.failed(NoAnswerError, f"got no usable answer: {text or type(error).__name__}")
+
+
+def _parse_status(body: bytes) -> _Status:
+    try:
+        return msgspec.json.decode(body, type=_Status)
+    except msgspec.MsgspecError:  # a proxy's page
+        return _Status()
+
+
+def _too_many(headers: Mapping[str, str], said: _Status, sent: Sent, shown: str) -> TooManyRequestsError:
+    asked = headers.get("Retry-After", "")
+    seconds = float(asked) if asked.isdecimal() else (said.details or _Details()).retry_after_seconds
+    return TooManyRequestsError(
+        sent.failed(RejectedError, f"was refused {shown}").message,
+        endpoint=sent.server,
+        then="the API server sheds load: see `sretool runbook control-plane-health`",
+        retry_after_seconds=seconds,
+    )
+
+
+def _tls_fault(text: str) -> str:
+    """Return what is wrong with the certificates, empty where the text says nothing of them.
+
+    A TLS connection that ends without a word is no such fault: the request may have been carried out.
+    """
+    return text.removeprefix("(0) Reason: ") if _TLS.search(text) else ""
+
+
+def _is_unreadable_file(error: Exception) -> bool:
+    """Tell whether a certificate file could not be read: urllib3 says «Connection aborted» of that too."""
+    return any(isinstance(part, FileNotFoundError | PermissionError) for part in error.args)
+
+
+def _cause(error: Exception) -> str:
+    return _one_line(str(error).rpartition(": ")[2])
+
+
+def _one_line(text: str) -> str:
+    return " ".join(text.split())

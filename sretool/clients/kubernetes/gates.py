@@ -1,0 +1,68 @@
+"""The two gates to the API server: what a reader may send, and what a writer may send."""
+
+import re
+from collections.abc import Mapping
+from typing import Any
+
+from sretool.clients.kubernetes.connection import Answer, Connection
+from sretool.clients.kubernetes.request import Request
+from sretool.errors import SretoolError
+
+_REVIEWS = re.compile(r"/apis/authorization\.k8s\.io/v1/selfsubject(access|rules)reviews")
+# A GET of these opens a way to the inside of a pod, a node or a service: whatever it does there is no reading.
+_TUNNELS = re.compile(
+    r"/api/v1/(namespaces/[^/]+/)?(pods|services|nodes)/[^/]+/(exec|attach|portforward|proxy)(/.*)?"
+)
+_WRITING = frozenset({"POST", "PUT", "PATCH", "DELETE"})
+
+
+class ReadGate:
+    """Passes GET, every verb that carries dryRun=All, and POST of the self-access reviews; nothing else."""
+
+    def __init__(self, connection: Connection) -> None:
+        self._connection = connection
+
+    def send(self, request: Request, *, timeout_seconds: float) -> Answer:
+        """Send one request and return its answer; SretoolError, nothing sent, when it does not only read."""
+        if not _only_reads(request):
+            raise SretoolError(
+                f"a reader was asked to send {request} to the API server; nothing was sent",
+                then="this is a bug in sretool: please report it",
+            )
+        return self._connection.send(request, timeout_seconds=timeout_seconds, writes=False)
+
+
+class WriteGate:
+    """Passes writing requests."""
+
+    def __init__(self, connection: Connection) -> None:
+        self._connection = connection
+
+    def send(self, request: Request, *, timeout_seconds: float) -> Answer:
+        """Send one request and return its answer. An unclear end says that the outcome is unknown."""
+        if request.method not in _WRITING:
+            raise SretoolError(f"a writer was asked to send {request}; nothing was sent")
+        return self._connection.send(request, timeout_seconds=timeout_seconds, writes=True)
+
+
+def _only_reads(request: Request) -> bool:
+    if _TUNNELS.fullmatch(request.path):
+        return False
+    if request.method == "GET":
+        return True
+    if request.method == "POST" and _REVIEWS.fullmatch(request.path):
+        return True
+    return request.method in _WRITING and _is_dry(request)
+
+
+def _is_dry(request: Request) -> bool:
+    """Tell whether the server will store nothing: of a DELETE with a body it reads the options there only."""
+    if request.query.get("dryRun") != "All":
+        return False
+    if request.method != "DELETE" or request.body is None:
+        return True
+    return isinstance(request.body, Mapping) and _dry_options(request.body)
+
+
+def _dry_options(options: Mapping[str, Any]) -> bool:
+    return options.get("dryRun") == ["All"]

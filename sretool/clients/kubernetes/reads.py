@@ -1,0 +1,154 @@
+"""Everything sretool reads from the API server. There is no method here that changes anything stored."""
+
+from collections.abc import Callable, Iterator, Mapping
+from typing import Any, Generic, TypeVar
+
+import msgspec
+
+from sretool.clients.kubernetes.connection import Connection
+from sretool.clients.kubernetes.errors import ExpiredListError
+from sretool.clients.kubernetes.gates import ReadGate
+from sretool.clients.kubernetes.request import JSON, Request
+from sretool.errors import NotFoundError
+
+T = TypeVar("T")
+
+_ACCESS_REVIEWS = "/apis/authorization.k8s.io/v1/selfsubjectaccessreviews"
+
+
+class _ListMeta(msgspec.Struct, frozen=True):
+    next: str = msgspec.field(default="", name="continue")
+
+
+class _Page(msgspec.Struct, Generic[T], frozen=True):
+    items: list[T] | None = None
+    metadata: _ListMeta = _ListMeta()
+
+
+class KubernetesReads:
+    """The reading calls to one API server, each with its deadline in seconds. Safe to share between threads.
+
+    Every method raises UnreachableError (TlsError), NoAnswerError or RejectedError, naming server and request.
+    """
+
+    def __init__(self, connection: Connection) -> None:
+        self._gate = ReadGate(connection)
+
+    def get(self, path: str, *, timeout_seconds: float, **query: str) -> dict[str, Any]:
+        """Return the object or the list at `path`; NotFoundError when there is none."""
+        request = Request(method="GET", path=path, query=query)
+        return self._gate.send(request, timeout_seconds=timeout_seconds).decoded(dict[str, Any])
+
+    def find(self, path: str, *, timeout_seconds: float) -> dict[str, Any] | None:
+        """Return the object at `path`, None when there is no such object or kind."""
+        try:
+            return self.get(path, timeout_seconds=timeout_seconds)
+        except NotFoundError:
+            return None
+
+    def text(self, path: str, *, timeout_seconds: float, **query: str) -> str:
+        """Return what is no JSON: `/metrics`, `/readyz`."""
+        request = Request(method="GET", path=path, query=query)
+        return self._gate.send(request, timeout_seconds=timeout_seconds).body.decode(errors="replace")
+
+    def pages(
+        self,
+        path: str,
+        *,
+        limit: int = 500,
+        field_selector: str = "",
+        label_selector: str = "",
+        timeout_seconds: float,
+    ) -> Iterator[list[dict[str, Any]]]:
+        """Yield the collection `path` in pages of at most `limit` objects, each page within its own deadline."""
+        return self.typed_pages(
+            path,
+            dict[str, Any],
+            limit=limit,
+            field_selector=field_selector,
+            label_selector=label_selector,
+            timeout_seconds=lambda: timeout_seconds,
+        )
+
+    def typed_pages(
+        self,
+        path: str,
+        item: type[T],
+        *,
+        limit: int,
+        field_selector: str = "",
+        label_selector: str = "",
+        timeout_seconds: Callable[[], float],
+    ) -> Iterator[list[T]]:
+        """Yield pages with each object decoded into `item`; `timeout_seconds` is asked before every page.
+
+        The list is of one revision while that lasts. Where etcd has compacted it meanwhile (410), the rest
+        comes from the newest revision, beginning after the last object: nothing twice. CompactedError when
+        the server offers no such way on.
+        """
+        selection = {"limit": str(limit), "fieldSelector": field_selector, "labelSelector": label_selector}
+        query = {name: value for name, value in selection.items() if value}
+        while True:
+            try:
+                answer = self._gate.send(
+                    Request(method="GET", path=path, query=query), timeout_seconds=timeout_seconds()
+                )
+            except ExpiredListError as error:
+                if not error.continue_token or error.continue_token == query.get("continue"):
+                    raise
+                query["continue"] = error.continue_token
+                continue
+            page: _Page[T] = answer.decoded(_Page[item])  # type: ignore[valid-type]  # a type made at run time
+            yield page.items or []
+            if not page.metadata.next:
+                return
+            query["continue"] = page.metadata.next
+
+    def can_i(
+        self,
+        verb: str,
+        *,
+        group: str = "",
+        resource: str,
+        subresource: str = "",
+        namespace: str = "",
+        timeout_seconds: float,
+    ) -> bool:
+        """Tell whether these credentials may do it, in every namespace when `namespace` is empty."""
+        attributes = {
+            "verb": verb,
+            "group": group,
+            "resource": resource,
+            "subresource": subresource,
+            "namespace": namespace,
+        }
+        review = {
+            "apiVersion": "authorization.k8s.io/v1",
+            "kind": "SelfSubjectAccessReview",
+            "spec": {"resourceAttributes": attributes},
+        }
+        request = Request(method="POST", path=_ACCESS_REVIEWS, body=review)
+        answer = self._gate.send(request, timeout_seconds=timeout_seconds).decoded(dict[str, Any])
+        return answer.get("status", {}).get("allowed") is True
+
+    def dry_run(
+        self,
+        method: str,
+        path: str,
+        body: Any = None,
+        *,
+        content_type: str = JSON,
+        timeout_seconds: float,
+        **query: str,
+    ) -> dict[str, Any]:
+        """Return what the server would answer to this write, through admission and webhooks; nothing is stored."""
+        if method == "DELETE" and isinstance(body, Mapping):  # the server would not look at the query
+            body = {**body, "dryRun": ["All"]}
+        request = Request(
+            method=method,
+            path=path,
+            query={**query, "dryRun": "All"},
+            body=body,
+            content_type=content_type,
+        )
+        return self._gate.send(request, timeout_seconds=timeout_seconds).decoded(dict[str, Any])

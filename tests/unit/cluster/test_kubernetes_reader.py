@@ -1,0 +1,65 @@
+"""What a look over the API server remembers, and what it says of one that is not ready or silent."""
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from sretool.clock import Deadline
+from sretool.cluster.inventory import KubernetesAccess
+from sretool.cluster.kubernetes_connection import KubernetesConnection
+from sretool.cluster.kubernetes_reader import KubernetesReader
+from sretool.model import Unknown
+from tests.support.http_stub import HttpStub, Reply, serve, write_kubeconfig
+from tests.support.moving_clock import MovingClock
+
+Served = tuple[HttpStub, KubernetesReader]
+
+
+@pytest.fixture
+def served(tmp_path: Path) -> Iterator[Served]:
+    with serve(lambda asked: Reply()) as (stub, url):
+        kubeconfig = write_kubeconfig(tmp_path / "kubeconfig", url)
+        connection = KubernetesConnection(KubernetesAccess(kubeconfig=kubeconfig))
+        yield stub, KubernetesReader(connection, deadline=Deadline(MovingClock(), 60))
+        connection.close()
+
+
+@pytest.mark.parametrize(
+    ("reply", "expected"),
+    [
+        (Reply(body=b"ok"), True),
+        (Reply(status=500, body=b"[+]ping ok\n" * 100 + b"[-]etcd failed\nreadyz check failed"), False),
+    ],
+)
+def test_the_server_says_itself_whether_it_is_ready(served: Served, reply: Reply, expected: bool) -> None:
+    stub, read = served
+    stub.reply = lambda asked: reply
+    assert expected is read.available()
+
+
+@pytest.mark.parametrize("reply", [Reply(drop=True), Reply(status=401), Reply(status=502, body=b"<html>")])
+def test_who_does_not_say_is_unknown(served: Served, reply: Reply) -> None:
+    stub, read = served
+    stub.reply = lambda asked: reply
+    assert isinstance(read.available(), Unknown)
+
+
+def test_what_was_read_or_refused_once_is_not_asked_again_in_a_look(served: Served) -> None:
+    stub, read = served
+    stub.reply = lambda asked: Reply(status=403, body={"message": "no"})
+    first = read.namespaces()
+    assert isinstance(first, Unknown)
+    assert "no" in first.reason
+    assert first == read.namespaces()
+    assert 1 == len(stub.asked)
+    read.namespaces(label_selector="a=b")
+    assert 2 == len(stub.asked)
+
+
+def test_an_answer_that_is_no_api_servers_is_no_identity_and_no_bug(served: Served) -> None:
+    stub, read = served
+    stub.reply = lambda asked: Reply(body={"hello": "world"})
+    assert "" == read.kube_system_uid()
+    assert "" == read.server_version()
+    assert () == read.namespaces()
