@@ -200,7 +200,7 @@ def _intended(change: Change, at: datetime.datetime) -> MadeChange:
         intended_at=at,
         reverses=change.reverses,
         commands=change.commands,
-        saves_locally=Effect.SAVES_LOCALLY in change.effects,
+        saves_locally=Effect.SAVES_LOCALLY in change.effects and not change.uses.startswith("kubernetes."),
     )
 
 

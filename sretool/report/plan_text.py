@@ -1,12 +1,15 @@
 """What was found and what would be done about it, as the text that a person decides on."""
 
 import itertools
+import re
 from collections.abc import Iterable, Iterator, Sequence
+
+import msgspec
 
 from sretool.engine.ending import Ending
 from sretool.engine.plan import Plan, Skipped
 from sretool.knowledge.words import show_seconds
-from sretool.model import Change, Cost, Effect, Evidence, Finding, Held, Risk, Severity
+from sretool.model import Change, Cost, Evidence, Finding, Held, Risk, Severity
 from sretool.report.format import PAGE_COLUMNS, show_count, show_named_value, wrapped
 
 RISK_WORDS = {
@@ -88,13 +91,22 @@ def render_changes(plan: Plan, *, columns: int, verbose: bool, title: str = "PLA
     yet = " · nothing has been changed yet" if title == "PLAN" else ""
     lines = wrapped(f"{about}{yet}", first=f"{title}  ", columns=columns)
     lines += _stalls(plan, columns)
-    for number, change in enumerate(plan.changes, start=1):
-        lines += _change(number, change, columns, verbose=verbose)
-    if any(Effect.SAVES_LOCALLY in change.effects for change in plan.changes):
+    number = 1
+    for alike in _batches(plan.changes):
+        if len(alike) > _MOST_LISTED:
+            lines += _many(number, alike, columns, verbose=verbose)
+        else:
+            for index, change in enumerate(alike, start=number):
+                lines += _change(index, change, columns, verbose=verbose)
+        number += len(alike)
+    if any(change.uses == _SNAPSHOT for change in plan.changes):
         lines += wrapped(SNAPSHOT_WARNING, first="  note: ", columns=columns)
     return lines
 
 
+_SNAPSHOT = "etcd.snapshot-save"
+_MOST_LISTED = 3  # more batches of one thing are shown as one
+_NUMBER = re.compile(r"/\d+$")
 SNAPSHOT_WARNING = (
     "the snapshot holds every object of the cluster, every Secret in clear; its file is 0600: guard it as one"
 )
@@ -114,6 +126,29 @@ def _stalls(plan: Plan, columns: int) -> list[str]:
         first="  ",
         columns=columns,
     )
+
+
+def _batches(changes: Sequence[Change]) -> Iterable[tuple[Change, ...]]:
+    """Yield neighbours that differ by the number of their batch together, every other change by itself."""
+    for _, alike in itertools.groupby(
+        changes, key=lambda one: (one.step, one.verb, _NUMBER.sub("", one.object))
+    ):
+        yield tuple(alike)
+
+
+def _many(number: int, alike: Sequence[Change], columns: int, *, verbose: bool) -> list[str]:
+    first, last = alike[0], alike[-1]
+    head = f"  {number:>2} to {number + len(alike) - 1} "
+    inner = " " * len(head)
+    what = f"{first.verb} {first.label} to {last.label.rpartition(', ')[2]} ({first.risk})"
+    lines = wrapped(what, first=head, columns=columns)
+    lines += wrapped(f"because {first.reason} each, the last {last.reason}", first=inner, columns=columns)
+    whole = Cost(seconds=sum(one.cost.seconds for one in alike))
+    for part in _terms(msgspec.structs.replace(first, cost=whole)):
+        lines += wrapped(part, first=inner, columns=columns)
+    if verbose:
+        lines += render_commands(first.commands, indent=inner)
+    return lines
 
 
 def _change(number: int, change: Change, columns: int, *, verbose: bool) -> list[str]:

@@ -54,6 +54,8 @@ class Step(abc.ABC, Generic[P, F]):
     def apply(self, write: ClusterWriter, change: Change) -> None:
         """Make this change and nothing else, from `change.selection` alone; raise when it fails.
 
+        A reversible change is made from `change.after` as well, the state to bring about of what `selection`
+        names: `change.reversed()` swaps it with `before`, and keeps the selection.
         Harmless when the change was already made. Only steps whose plans hold changes override it.
         """
         raise NotImplementedError(f"{self.uses} plans no changes")
