@@ -131,13 +131,15 @@ def test_on_kubernetes_etcd_the_proof_waits_for_others_writes_and_makes_none(lab
 
 
 def test_the_alarm_of_a_removed_member_is_stale_and_disarmed_by_its_id(lab, steps):
-    statuses = steps.reader().etcd.status()
-    removed = next(name for name, status in statuses.items() if not status.is_leader)
-    through = next(name for name in statuses if name != removed)
     fill(steps)
-    # A member raises its own alarm when somebody writes through it what does not fit into its own file.
+    statuses = steps.reader().etcd.status()
+    followers = [name for name, status in statuses.items() if not status.is_leader]
+    removed = max(followers, key=lambda name: statuses[name].db_size_bytes)
+    through = next(name for name in statuses if name != removed)
+    # A member raises its own alarm when somebody writes through it what does not fit into its own file; the
+    # fullest follower, and about the largest request that etcd takes (1.5 MiB).
     with pytest.raises(NoSpaceError):
-        steps.cluster._etcd.writes(removed).put(b"more", bytes(1_000_000), timeout_seconds=5)
+        steps.cluster._etcd.writes(removed).put(b"more", bytes(1_550_000), timeout_seconds=5)
     assert statuses[removed].member_id in {alarm.member_id for alarm in steps.reader().etcd.alarms()}
     recover(steps, steps.plan(COMPACT).changes)
     ends = CLOCK.monotonic() + 15
