@@ -2,7 +2,6 @@
 
 import contextlib
 import importlib.util
-import os
 import re
 import signal
 import socket
@@ -17,7 +16,7 @@ import pytest
 from sretool.clients.etcd import Connection, Endpoint, EtcdReads, EtcdWrites, TlsFiles, connect
 from sretool.errors import RemoteError
 from sretool.lab import Lab, LabSpec
-from tests.support.etcd_cluster import running_lab
+from tests.support.etcd_cluster import running_lab, send
 
 VERSIONS = ("3.4", "3.5", "3.6", "3.7")
 CALL = 5.0  # seconds for a call that should succeed at once
@@ -65,17 +64,17 @@ class Cluster:
         pids = [self.pid(index) for index in indexes]
         try:
             for pid in pids:
-                os.kill(pid, signal.SIGSTOP)
+                send(pid, signal.SIGSTOP)
                 _wait_stopped(pid)
             yield
         finally:
             for pid in pids:
-                os.kill(pid, signal.SIGCONT)
+                send(pid, signal.SIGCONT)
             self.leader()
 
     def stop(self, index: int) -> None:
         """Kill a member and wait until its port is closed, which is after the process is a zombie."""
-        os.kill(self.pid(index), signal.SIGKILL)
+        send(self.pid(index), signal.SIGKILL)
         endpoint = self.endpoint(index)
         for _ in range(200):
             try:

@@ -1,7 +1,6 @@
 """One body for every etcd version, over our own channel and over python-etcd3's."""
 
 import hashlib
-import os
 import signal
 import time
 from concurrent.futures import ThreadPoolExecutor
@@ -22,6 +21,7 @@ from sretool.errors import (
 )
 from sretool.model import AlarmType
 from tests.contracts.conftest import CALL, Cluster
+from tests.support.etcd_cluster import send
 
 pytestmark = pytest.mark.real
 
@@ -310,7 +310,7 @@ def test_a_write_that_is_cut_off_has_an_unknown_outcome(cluster: Cluster, prefix
     with connect(cluster.endpoint(index), cluster.tls) as fresh, ThreadPoolExecutor(1) as pool:
         EtcdReads(fresh).status(timeout_seconds=CALL)
         writes = type(cluster.writes[0])(fresh)
-        os.kill(cluster.pid(index), signal.SIGSTOP)
+        send(cluster.pid(index), signal.SIGSTOP)
         pending = pool.submit(writes.put, prefix, b"", timeout_seconds=10)
         time.sleep(0.2)
         with cluster.killed(index), pytest.raises(NoAnswerError) as caught:

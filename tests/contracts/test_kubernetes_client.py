@@ -2,7 +2,6 @@
 
 import base64
 import contextlib
-import os
 import signal
 import time
 from collections.abc import Callable, Iterator
@@ -36,7 +35,7 @@ from sretool.knowledge.kubernetes_paths import collection_path, object_path
 from sretool.lab import Lab, LabSpec
 from sretool.lab.certificates import create_authority, issue_client, issue_server
 from sretool.model import Unknown
-from tests.support.etcd_cluster import running_lab
+from tests.support.etcd_cluster import running_lab, send
 from tests.support.http_stub import Asked, Reply, serve, write_kubeconfig
 
 pytestmark = pytest.mark.real
@@ -402,7 +401,7 @@ def test_a_frozen_server_costs_its_deadline_and_leaves_etcd_readable(api: Api) -
     assert server is not None
     assert server.pid > 0
     known = api.cluster.identity(api.cluster.reader(Deadline(api.clock, 60)))
-    os.kill(server.pid, signal.SIGSTOP)
+    send(server.pid, signal.SIGSTOP)
     try:
         wait_stopped(server.pid)
         read = api.cluster.reader(Deadline(api.clock, 60))
@@ -413,7 +412,7 @@ def test_a_frozen_server_costs_its_deadline_and_leaves_etcd_readable(api: Api) -
         assert msgspec.structs.replace(known, kubernetes_uid="") == api.cluster.identity(read)
         assert time.monotonic() - began < 3
     finally:
-        os.kill(server.pid, signal.SIGCONT)
+        send(server.pid, signal.SIGCONT)
     assert api.read.available() is True
 
 
@@ -451,7 +450,7 @@ def test_a_server_that_went_is_unreachable_and_found_again_when_it_is_back(api: 
     server = api.lab.find_running("kube-apiserver")
     assert server is not None
     assert server.pid > 0
-    os.kill(server.pid, signal.SIGKILL)
+    send(server.pid, signal.SIGKILL)
     try:
         ends = time.monotonic() + 10
         while api.lab.find_running("kube-apiserver"):

@@ -1,6 +1,7 @@
 """Real etcd servers for tests: a lab of its own under the test's folder, with the user's built binaries."""
 
 import contextlib
+import os
 import sys
 from collections.abc import Iterator
 from pathlib import Path
@@ -58,3 +59,9 @@ def broken_client(
 def tell(line: str) -> None:
     """Show progress (a first build takes its time) where pytest captures it."""
     sys.stderr.write(f"{line}\n")
+
+
+def send(pid: int, number: int) -> None:
+    """Signal one process. A member that is down has pid 0, and signalling 0 would stop the tests themselves."""
+    assert pid > 0, "that process does not run"
+    os.kill(pid, number)

@@ -1,7 +1,6 @@
 """A lab comes up, is itself again when brought up twice, and leaves nothing behind."""
 
 import contextlib
-import os
 import signal
 import socket
 import subprocess
@@ -14,7 +13,7 @@ import pytest
 from sretool.cluster.inventory import parse_cluster
 from sretool.errors import RefusedError, StateError, UsageError
 from sretool.lab import Lab, LabSpec, complete_labs, down, labs, open_lab, processes, up
-from tests.support.etcd_cluster import broken_client, hermetic_home, running_lab, tell
+from tests.support.etcd_cluster import broken_client, hermetic_home, running_lab, send, tell
 
 pytestmark = pytest.mark.real
 
@@ -93,7 +92,7 @@ def test_up_again_changes_nothing(lab, base):
 @pytest.mark.parametrize("number", [signal.SIGKILL, signal.SIGSTOP])
 def test_up_again_brings_back_a_member_that_died_or_froze(lab, base, number):
     pid = lab.members[1].pid
-    os.kill(pid, number)
+    send(pid, number)
     up(lab.spec, home=hermetic_home(base), progress=tell)
     assert {one.state for one in lab.status()} == {"running"}
     assert put(lab)
@@ -124,7 +123,7 @@ def test_down_ends_everything_and_removes_every_file(tmp_path):
     home = hermetic_home(tmp_path)
     with running_lab(tmp_path, LabSpec(members=3, peer_proxy=True)) as lab:
         assert len(processes.find(lab.directory)) == 6
-        os.kill(lab.members[2].pid, signal.SIGSTOP)
+        send(lab.members[2].pid, signal.SIGSTOP)
         assert down("lab", home)
         assert processes.find(lab.directory) == []
         assert files(tmp_path) == []

@@ -1,6 +1,5 @@
 """etcd.endpoint-status and etcd.alarm-list on real members, some of them dead or frozen."""
 
-import os
 import signal
 import time
 
@@ -12,7 +11,7 @@ from sretool.model import Unknown
 from sretool.steps.etcd_alarm_list import EtcdAlarmList
 from sretool.steps.etcd_endpoint_status import EtcdEndpointStatus
 from tests.support.background_writer import writing
-from tests.support.etcd_cluster import running_lab
+from tests.support.etcd_cluster import running_lab, send
 from tests.support.steps_on_a_lab import StepsOnALab
 
 pytestmark = [pytest.mark.real, pytest.mark.faults]
@@ -39,11 +38,11 @@ def frozen(lab):
     def freeze(*names):
         for name in names:
             pids.append(lab.member(name).pid)
-            os.kill(pids[-1], signal.SIGSTOP)
+            send(pids[-1], signal.SIGSTOP)
 
     yield freeze
     for pid in pids:
-        os.kill(pid, signal.SIGCONT)
+        send(pid, signal.SIGCONT)
     ends = time.monotonic() + 20
     while pids and time.monotonic() < ends and lab.etcdctl("endpoint", "health").returncode:
         time.sleep(0.2)
@@ -120,7 +119,7 @@ def test_nobody_answering_is_an_error_that_names_everybody(steps, frozen):
 def test_a_dead_member_is_dead_and_not_frozen(lab, steps):
     name = followers(steps)[0]
     member = lab.member(name)
-    os.kill(member.pid, signal.SIGKILL)
+    send(member.pid, signal.SIGKILL)
     try:
         facts = steps.look(STEP)
         assert verdicts(STEP.plan(STEP.params_type(), facts, ())) >= {("member-dead", name)}
