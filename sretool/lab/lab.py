@@ -5,8 +5,10 @@ import socket
 import subprocess
 import threading
 import time
+from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
+from typing import NamedTuple
 
 import msgspec
 
@@ -16,12 +18,35 @@ from sretool.lab.control_plane import ComponentStatus
 from sretool.lab.delays import proxy_arguments
 from sretool.lab.directory import LabRecord, read_faults
 from sretool.lab.kubernetes_files import kubeconfig_path
-from sretool.lab.members import MemberStatus, etcd_arguments, is_healthy, members_of, read_metrics
+from sretool.lab.loopback import (
+    BEHIND_PROXY_PORT,
+    CLIENT_PORT,
+    METRICS_PORT,
+    PEER_PORT,
+    wait_until_closed,
+)
+from sretool.lab.members import (
+    MemberStatus,
+    bytes_of,
+    etcd_arguments,
+    is_healthy,
+    members_of,
+    read_metrics,
+    role_of,
+)
 from sretool.lab.processes import Running
 from sretool.lab.rest import Api
 from sretool.lab.spec import LabComponent, LabHome, LabMember, LabSpec
 
 _LOOK_SECONDS = 0.03
+
+
+class _Role(NamedTuple):
+    """A program of the lab: its role, its command line, and where it listens."""
+
+    name: str
+    arguments: list[str]
+    listens: list[tuple[str, int]]
 
 
 class Lab:
@@ -116,9 +141,17 @@ class Lab:
     def start(self, member: LabMember, *, claim: socket.socket | None = None) -> None:
         """Start the member's server (and proxy) unless it runs; wake it if it is frozen."""
         members = members_of(self.record, self.directory)
-        roles = [(member.name, etcd_arguments(self.record, member, members, lab_dir=self.directory))]
+        own_port = BEHIND_PROXY_PORT if self.spec.peer_proxy else PEER_PORT
+        roles = [
+            _Role(
+                member.name,
+                etcd_arguments(self.record, member, members, lab_dir=self.directory),
+                [(member.address, port) for port in (CLIENT_PORT, METRICS_PORT, own_port)],
+            )
+        ]
         if self.spec.peer_proxy:
-            roles.insert(0, (f"proxy-{member.name}", proxy_arguments(member, members, self.directory)))
+            arguments = proxy_arguments(member, members, self.directory)
+            roles.insert(0, _Role(f"proxy-{member.name}", arguments, [(member.address, PEER_PORT)]))
         self._start(roles, claim)
 
     def start_components(self, *names: str, claim: socket.socket | None = None) -> None:
@@ -126,7 +159,11 @@ class Lab:
         members = members_of(self.record, self.directory)
         self._start(
             [
-                (one.name, control_plane.component_arguments(one, members, self.directory))
+                _Role(
+                    one.name,
+                    control_plane.component_arguments(one, members, self.directory),
+                    [(one.address, one.port)],
+                )
                 for one in self.components
                 if not names or one.name in names
             ],
@@ -145,12 +182,13 @@ class Lab:
 
         return processes.wait_until(all_well, seconds=seconds, every=0.1)
 
-    def _start(self, roles: list[tuple[str, list[str]]], claim: socket.socket | None) -> None:
+    def _start(self, roles: Sequence[_Role], claim: socket.socket | None) -> None:
         running = {one.role: one for one in self.running()}
-        for role, arguments in roles:
-            there = running.get(role)
+        for role in roles:
+            there = running.get(role.name)
             if there is None:
-                self.spawn(arguments, role=role, claim=claim)
+                wait_until_closed(role.listens)  # one that was killed a moment ago may still hold them
+                self.spawn(role.arguments, role=role.name, claim=claim)
             elif there.frozen:
                 processes.send(there, signal.SIGCONT)
 
@@ -227,9 +265,9 @@ class Lab:
                 client_url=member.client_url,
                 pid=there.pid if there else 0,
                 state=_state(there, answers=bool(metrics)),
-                role=_role(metrics),
-                db_size_bytes=_bytes(metrics, "etcd_mvcc_db_total_size_in_bytes"),
-                db_in_use_bytes=_bytes(metrics, "etcd_mvcc_db_total_size_in_use_in_bytes"),
+                role=role_of(metrics),
+                db_size_bytes=bytes_of(metrics, "etcd_mvcc_db_total_size_in_bytes"),
+                db_in_use_bytes=bytes_of(metrics, "etcd_mvcc_db_total_size_in_use_in_bytes"),
                 faults=tuple(one.fault for one in faults if one.member == member.name),
             )
 
@@ -265,16 +303,3 @@ def _state(running: Running | None, *, answers: bool) -> str:
     if running.frozen:
         return "frozen"
     return "running" if answers else "silent"
-
-
-def _role(metrics: dict[str, float]) -> str:
-    if not metrics:
-        return ""
-    if not metrics.get("etcd_server_has_leader"):
-        return "no leader"
-    return "leader" if metrics.get("etcd_server_is_leader") else "follower"
-
-
-def _bytes(metrics: dict[str, float], name: str) -> int | None:
-    value = metrics.get(name)
-    return None if value is None else int(value)

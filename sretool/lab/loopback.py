@@ -20,6 +20,7 @@ _BLOCKS = range(9, 250)
 _LISTENERS = Path("/proc/net/tcp")
 _LISTENS = "0A"
 _EVERY_ADDRESS = "0.0.0.0"  # noqa: S104 - whoever listens there is in the way
+_CLOSING_SECONDS = 15.0
 _LOOK_SECONDS = 1.0  # another lab that looks for a free block claims each for a moment
 
 
@@ -82,11 +83,32 @@ def _is_free(block: int) -> bool:
     The kernel's table is read; binding to try would take the port from a member that starts at this moment.
     """
     mine = f"127.0.{block}."
+    ports = (*_PORTS, *_KUBERNETES_PORTS)
+    return not any(
+        port in ports and (host.startswith(mine) or host == _EVERY_ADDRESS) for host, port in _listeners()
+    )
+
+
+def wait_until_closed(places: Collection[tuple[str, int]]) -> bool:
+    """Wait until nobody listens at these addresses; False when somebody still does after some seconds.
+
+    The ports of a killed server stay open until its last thread has ended, and it has no environment by
+    which it could be found any more.
+    """
+    ends = time.monotonic() + _CLOSING_SECONDS
+    while not _listeners().isdisjoint(places):
+        if time.monotonic() > ends:
+            return False
+        time.sleep(0.02)
+    return True
+
+
+def _listeners() -> set[tuple[str, int]]:
+    """Return the IPv4 address and port of every socket that listens on this machine."""
+    found = set()
     for line in _LISTENERS.read_text(encoding="ascii").splitlines()[1:]:
         fields = line.split()
-        host, port = fields[1].split(":")
-        listener = socket.inet_ntoa(bytes.fromhex(host)[::-1])
-        is_ours = listener.startswith(mine) or listener == _EVERY_ADDRESS
-        if fields[3] == _LISTENS and is_ours and int(port, 16) in (*_PORTS, *_KUBERNETES_PORTS):
-            return False
-    return True
+        if fields[3] == _LISTENS:
+            host, port = fields[1].split(":")
+            found.add((socket.inet_ntoa(bytes.fromhex(host)[::-1]), int(port, 16)))
+    return found

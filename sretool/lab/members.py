@@ -94,6 +94,21 @@ def read_metrics(member: LabMember, *, timeout_seconds: float = 1.0) -> dict[str
     return {name: float(value) for name, value in re.findall(r"^(\w+) (\S+)$", body, re.MULTILINE)}
 
 
+def role_of(metrics: dict[str, float]) -> str:
+    """Return what a member is by its metrics: leader, follower, or that there is no leader."""
+    if not metrics:
+        return ""
+    if not metrics.get("etcd_server_has_leader"):
+        return "no leader"
+    return "leader" if metrics.get("etcd_server_is_leader") else "follower"
+
+
+def bytes_of(metrics: dict[str, float], name: str) -> int | None:
+    """Return a metric that counts bytes, None when the member does not tell it."""
+    value = metrics.get(name)
+    return None if value is None else int(value)
+
+
 def last_words(member: LabMember) -> str:
     """Return the last error that the member's log tells of its last start, empty when there is none."""
     try:
