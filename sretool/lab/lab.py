@@ -264,7 +264,7 @@ class Lab:
                 name=member.name,
                 client_url=member.client_url,
                 pid=there.pid if there else 0,
-                state=_state(there, answers=bool(metrics)),
+                state=processes.state_of(there, answers=bool(metrics)),
                 role=role_of(metrics),
                 db_size_bytes=bytes_of(metrics, "etcd_mvcc_db_total_size_in_bytes"),
                 db_in_use_bytes=bytes_of(metrics, "etcd_mvcc_db_total_size_in_use_in_bytes"),
@@ -291,15 +291,7 @@ class Lab:
                 name=component.name,
                 url=component.url,
                 pid=there.pid if there else 0,
-                state=_state(there, answers=bool(well)),
+                state=processes.state_of(there, answers=bool(well)),
             )
 
         return tuple(status_of(one) for one in self.components)
-
-
-def _state(running: Running | None, *, answers: bool) -> str:
-    if running is None:
-        return "down"
-    if running.frozen:
-        return "frozen"
-    return "running" if answers else "silent"

@@ -72,6 +72,15 @@ def find(lab_dir: Path) -> list[Running]:
     return sorted(found, key=lambda one: (one.role, one.pid))
 
 
+def state_of(running: Running | None, *, answers: bool) -> str:
+    """Return the state of a program as a word: down, frozen, running, or silent when it does not answer."""
+    if running is None:
+        return "down"
+    if running.frozen:
+        return "frozen"
+    return "running" if answers else "silent"
+
+
 def send(running: Running, number: signal.Signals) -> bool:
     """Send a signal to this very process and its group; False when it is gone (or its pid another's)."""
     if _reaped(running.pid) or _started(running.pid) != running.started:
