@@ -1,0 +1,123 @@
+"""An API server that is slow, throttles, fails or is cut off in a write: nothing is repeated, and the end is clear."""
+
+import itertools
+import json
+import time
+
+import pytest
+
+from sretool.lab import LabSpec
+from tests.support.api_gateway import gateway, is_write
+from tests.support.etcd_cluster import running_lab
+from tests.support.http_stub import Reply
+from tests.support.sretool_cli import Sretool
+
+pytestmark = [pytest.mark.real, pytest.mark.slow]
+
+_TEAMS = (f"team{number}" for number in itertools.count(1))
+_STATUS = {"kind": "Status", "apiVersion": "v1", "status": "Failure"}
+
+
+@pytest.fixture(scope="module")
+def base(tmp_path_factory):
+    return tmp_path_factory.mktemp("api-faults")
+
+
+@pytest.fixture(scope="module")
+def lab(base):
+    with running_lab(base, LabSpec(members=1, kubernetes=True)) as lab:
+        yield lab
+
+
+@pytest.fixture
+def api(lab, base):
+    with gateway(lab, base, name="gated") as api:
+        yield api
+
+
+@pytest.fixture
+def sretool(base, tmp_path):
+    return Sretool(base, "gated", state=tmp_path)
+
+
+@pytest.fixture
+def rollout(lab):
+    """The words that roll quotas out over three new namespaces, and what was then set in them."""
+    team = next(_TEAMS)
+    with lab.api() as direct:
+        for name in (*(f"{team}-{number}" for number in range(3)), f"beside-{team}"):
+            direct.create("/api/v1/namespaces", {"metadata": {"name": name}})
+    return Rollout(lab, team)
+
+
+class Rollout:
+    def __init__(self, lab, team):
+        self.lab = lab
+        self.words = ("runbook", "quota-rollout", "-p", f"namespaces={team}-*", "-p", "hard=pods=10")
+        self._names = [f"{team}-{number}" for number in range(3)]
+
+    def quotas(self):
+        with self.lab.api() as direct:
+            return [len(direct.items(f"/api/v1/namespaces/{name}/resourcequotas")) for name in self._names]
+
+
+def own(path):
+    return "resourcequotas/sretool" in path or "limitranges/sretool" in path
+
+
+def refuse(status, reason, message):
+    return Reply(status=status, body=_STATUS | {"reason": reason, "message": message, "code": status})
+
+
+def test_etcd_is_diagnosed_although_every_request_to_the_api_takes_ten_seconds(api, sretool):
+    api.before = lambda asked: Reply(after_seconds=10.0)
+    began = time.monotonic()
+    run = sretool("runbook", "etcd-latency", "--plan", "-p", "window=1s", "--output", "json")
+    assert (
+        time.monotonic() - began < 40
+    )  # none of its requests is waited for to the end, nor asked again and again
+    assert run.returncode in (0, 8), run.stderr
+    assert json.loads(run.stdout)["identity"]["etcd_cluster_id"]
+
+
+def test_a_look_that_needs_the_api_says_that_it_was_throttled(api, sretool, rollout):
+    api.before = lambda asked: refuse(429, "TooManyRequests", "please try again later")
+    run = sretool(*rollout.words, "--approve", "reversible")
+    assert run.returncode == 8, run.stdout + run.stderr
+    assert "429" in run.stdout
+    assert "Traceback" not in run.stderr
+    assert api.writes() == []
+
+
+def test_a_write_that_is_answered_500_is_not_sent_again_and_the_run_can_be_resumed(api, sretool, rollout):
+    api.before = lambda asked: (
+        refuse(500, "InternalError", "etcdserver: something broke")
+        if is_write(asked) and own(asked.path)
+        else None
+    )
+    run = sretool(*rollout.words, "--approve", "reversible")
+    assert run.returncode == 4, run.stdout + run.stderr  # it was looked at: nothing has been changed
+    assert "500" in run.stdout
+    assert rollout.quotas() == [0, 0, 0]
+    api.before = lambda asked: None
+    resumed = sretool("resume", sretool.run_ids()[-1], "--approve", "reversible")
+    assert resumed.returncode == 0, resumed.stdout + resumed.stderr
+    assert rollout.quotas() == [1, 1, 1]
+
+
+def test_an_answer_that_is_lost_after_the_write_is_looked_for_and_never_sent_again(api, sretool, rollout):
+    api.after = lambda asked, reply: Reply(drop=True) if is_write(asked) and own(asked.path) else reply
+    run = sretool(*rollout.words, "--approve", "reversible")
+    assert run.returncode == 0, run.stdout + run.stderr
+    assert rollout.quotas() == [1, 1, 1]
+    sent = [path for path in api.writes() if own(path)]
+    assert sent
+    assert len(sent) == len(set(sent))
+
+
+def test_a_connection_that_is_cut_before_the_write_leaves_it_undone_and_says_so(api, sretool, rollout):
+    api.before = lambda asked: Reply(drop=True) if is_write(asked) and own(asked.path) else None
+    run = sretool(*rollout.words, "--approve", "reversible")
+    assert run.returncode == 4, run.stdout + run.stderr
+    assert rollout.quotas() == [0, 0, 0]
+    assert "Traceback" not in run.stderr
