@@ -16,6 +16,7 @@ from sretool.step.units import Duration
 from sretool.steps.etcd_latency import EtcdLatency, EtcdLatencyFacts, EtcdLatencyParams
 from tests.support.background_writer import writing
 from tests.support.etcd_cluster import running_lab
+from tests.support.promptly import promptly
 
 pytestmark = [pytest.mark.real, pytest.mark.faults]
 
@@ -107,9 +108,7 @@ def test_two_slow_disks_of_three_hold_up_every_commit(lab):
 @pytest.mark.parametrize("fault", ["freeze", "kill"])
 def test_a_silent_member_adds_three_seconds_at_most(lab, fault):
     raise_fault(lab, fault, role_names(lab)["follower"])
-    began = time.monotonic()
-    look(lab)
-    assert time.monotonic() - began < WINDOW_SECONDS + 6
+    promptly(lambda: look(lab), seconds=WINDOW_SECONDS + 3)
 
 
 def test_two_members_of_three_down_are_a_lost_quorum_and_nothing_is_missing_for_that(lab):
