@@ -20,6 +20,8 @@ MEASURES = {
     "census": "census",
     "nospace": "nospace",
     "defrag": "defrag",
+    "quota-rollout": "quota_rollout",
+    "events": "events",
 }
 
 
