@@ -9,6 +9,7 @@ import ssl
 import threading
 import time
 from collections.abc import Mapping
+from typing import Protocol
 from urllib.parse import SplitResult, urlsplit
 
 from sretool.clients.etcd.endpoint import TlsFiles
@@ -30,13 +31,21 @@ _ESCAPE = re.compile(r"\\(.)")
 _ESCAPED = {"n": "\n", '"': '"', "\\": "\\"}
 
 
-def read_metrics(url: str, tls: TlsFiles | None, *, timeout_seconds: float) -> MetricsPage:
+class Connect(Protocol):
+    """Opens a way to a listener before `ends` (of `time.monotonic`); OSError or a RemoteError when it cannot."""
+
+    def __call__(self, host: str, port: int, /, *, ends: float) -> socket.socket: ...
+
+
+def read_metrics(
+    url: str, tls: TlsFiles | None, *, timeout_seconds: float, connect: Connect = open_tcp
+) -> MetricsPage:
     """Return the page at `url` (http or https), whole within `timeout_seconds`.
 
     UnreachableError or TlsError when no connection came about, NoAnswerError when the page did not come in
     time, RejectedError when it came with another status than 200, is too large, or is no metrics page.
     """
-    body = _fetch(url, tls, timeout_seconds=timeout_seconds)
+    body = _fetch(url, tls, timeout_seconds=timeout_seconds, connect=connect)
     page = parse_metrics(body.decode("utf-8", errors="replace"))
     if not page.samples:
         raise RejectedError(f"{url} answered, but not with metrics", endpoint=url)
@@ -73,13 +82,13 @@ def _labels(text: str) -> Mapping[str, str]:
     }
 
 
-def _fetch(url: str, tls: TlsFiles | None, *, timeout_seconds: float) -> bytes:
+def _fetch(url: str, tls: TlsFiles | None, *, timeout_seconds: float, connect: Connect) -> bytes:
     parts = _parts(url)
     ends = time.monotonic() + timeout_seconds
     too_slow = NoAnswerError(f"{url}: no metrics in {timeout_seconds:.2g} s", endpoint=url)
     port = parts.port or (443 if parts.scheme == "https" else 80)
     try:
-        plain = open_tcp(parts.hostname or "", port, ends=ends)
+        plain = connect(parts.hostname or "", port, ends=ends)
     except TimeoutError as error:
         raise too_slow from error
     except OSError as error:

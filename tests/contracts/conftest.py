@@ -7,16 +7,18 @@ import signal
 import socket
 import subprocess
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
 
 import pytest
 
-from sretool.clients.etcd import Connection, Endpoint, EtcdReads, EtcdWrites, TlsFiles, connect
+from sretool.clients.etcd import Endpoint, EtcdReads, EtcdWrites, TlsFiles, connect
+from sretool.clients.etcd.gates import SendsRequests
 from sretool.errors import RemoteError
 from sretool.lab import Lab, LabSpec
 from tests.support.etcd_cluster import running_lab, send
+from tests.support.etcdctl import etcdctl_connection
 
 VERSIONS = ("3.4", "3.5", "3.6", "3.7")
 CALL = 5.0  # seconds for a call that should succeed at once
@@ -27,7 +29,7 @@ _DEBIANS_ETCD = Path("/usr/bin/etcd")
 class Cluster:
     """A running lab, with one connection, reader and writer for each member."""
 
-    def __init__(self, lab: Lab, version: str, connections: list[Connection]) -> None:
+    def __init__(self, lab: Lab, version: str, connections: Sequence[SendsRequests]) -> None:
         self.lab = lab
         self.version = tuple(int(part) for part in version.split("."))
         self.members = lab.members
@@ -141,9 +143,26 @@ def running_cluster(base: Path, spec: LabSpec, version: str, client: str) -> Ite
                 stack.enter_context(python_etcd3_client(one, tls, timeout_seconds=CALL)) for one in endpoints
             ]
             connections = [connection_over(*pair) for pair in zip(theirs, endpoints, strict=True)]
+        elif client == "etcdctl":
+            channels = [stack.enter_context(connect(one, tls)) for one in endpoints]
+            connections = [
+                etcdctl_connection(lab, one, filled_by=channel)
+                for one, channel in zip(endpoints, channels, strict=True)
+            ]
         else:
             connections = [stack.enter_context(connect(one, tls)) for one in endpoints]
         yield Cluster(lab, version, connections)
+
+
+CLIENTS = (*((version, "own") for version in VERSIONS), ("3.6", "python-etcd3"), ("3.6", "etcdctl"))
+
+
+def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
+    """Hold every client to a test that takes `cluster`, except etcdctl where it needs a channel of its own."""
+    if "cluster" in metafunc.fixturenames:
+        is_by_channel = metafunc.definition.get_closest_marker("by_channel") is not None
+        clients = [one for one in CLIENTS if not (is_by_channel and one[1] == "etcdctl")]
+        metafunc.parametrize("cluster", clients, ids="-".join, indirect=True, scope="module")
 
 
 def require_etcd3() -> None:
@@ -151,11 +170,7 @@ def require_etcd3() -> None:
         pytest.skip("needs python-etcd3: pip install 'sretool[etcd3]'")
 
 
-@pytest.fixture(
-    scope="module",
-    params=[*((version, "own") for version in VERSIONS), ("3.6", "python-etcd3")],
-    ids="-".join,
-)
+@pytest.fixture(scope="module")
 def cluster(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Cluster]:
     """Three members with TLS, shared by the tests of a module; each test leaves every member up."""
     version, client = request.param

@@ -1,4 +1,4 @@
-"""One body for every etcd version, over our own channel and over python-etcd3's."""
+"""One body for every etcd version, over our own channel, over python-etcd3's, and over etcdctl."""
 
 import hashlib
 import signal
@@ -100,18 +100,21 @@ def test_count_counts_a_prefix_and_an_empty_prefix_counts_everything(cluster: Cl
     assert everything == len(printed)
 
 
+@pytest.mark.by_channel
 def test_a_prefix_of_highest_bytes_can_be_counted(cluster: Cluster) -> None:
     cluster.writes[0].put(b"\xff\xff\x01", b"", timeout_seconds=CALL)
     assert cluster.reads[0].count(b"\xff\xff", timeout_seconds=CALL)[0] == 1
     cluster.writes[0].delete_range(b"\xff\xff\x01", timeout_seconds=CALL)
 
 
+@pytest.mark.by_channel
 def test_delete_tells_how_many_keys_it_deleted(cluster: Cluster, prefix: bytes) -> None:
     last = _fill(cluster, prefix, 5)
     assert cluster.writes[0].delete_range(prefix, prefix_end(prefix), timeout_seconds=CALL) == (5, last + 1)
     assert cluster.reads[0].count(prefix, timeout_seconds=CALL)[0] == 0
 
 
+@pytest.mark.by_channel
 def test_a_transaction_does_all_or_nothing(cluster: Cluster, prefix: bytes) -> None:
     writes = cluster.writes[0]
     missing = [Equals(key=prefix + b"a", target="version", number=0)]
@@ -155,6 +158,7 @@ def test_a_future_revision_is_refused(cluster: Cluster) -> None:
     assert not isinstance(caught.value, CompactedError)
 
 
+@pytest.mark.by_channel
 def test_members_hash_alike_at_one_revision(cluster: Cluster, prefix: bytes) -> None:
     revision = _fill(cluster, prefix, 3)
     for reads in cluster.reads:
@@ -164,6 +168,7 @@ def test_members_hash_alike_at_one_revision(cluster: Cluster, prefix: bytes) -> 
     assert hashes.pop().hash_revision == revision
 
 
+@pytest.mark.by_channel
 def test_no_alarm_is_an_empty_list_and_disarming_nothing_clears_nothing(cluster: Cluster) -> None:
     assert cluster.reads[0].alarms(timeout_seconds=CALL) == ()
     member_id = cluster.reads[0].status(timeout_seconds=CALL).member_id
@@ -198,6 +203,7 @@ def test_leadership_cannot_go_to_a_stranger(cluster: Cluster) -> None:
         cluster.writes[cluster.leader()].move_leader(12345, timeout_seconds=CALL)
 
 
+@pytest.mark.by_channel
 def test_a_request_that_is_too_large_is_refused(cluster: Cluster, prefix: bytes) -> None:
     with pytest.raises(RejectedError, match="request is too large") as caught:
         cluster.writes[0].put(prefix, bytes(2_000_000), timeout_seconds=CALL)
@@ -212,6 +218,7 @@ def test_an_answer_over_four_mebibytes_is_received(cluster: Cluster, prefix: byt
     cluster.writes[0].delete_range(prefix, prefix_end(prefix), timeout_seconds=CALL)
 
 
+@pytest.mark.by_channel
 def test_a_snapshot_ends_with_its_own_checksum(cluster: Cluster, prefix: bytes) -> None:
     _fill(cluster, prefix, 1)
     with cluster.reads[0].snapshot_chunks(timeout_seconds=30) as stream:
@@ -224,6 +231,7 @@ def test_a_snapshot_ends_with_its_own_checksum(cluster: Cluster, prefix: bytes) 
     assert prefix + b"000" in whole
 
 
+@pytest.mark.by_channel
 def test_a_snapshot_that_is_left_early_ends(cluster: Cluster) -> None:
     with cluster.reads[0].snapshot_chunks(timeout_seconds=30) as stream:
         assert next(stream)
@@ -232,6 +240,7 @@ def test_a_snapshot_that_is_left_early_ends(cluster: Cluster) -> None:
             next(stream)
 
 
+@pytest.mark.by_channel
 def test_a_defragmentation_past_its_deadline_goes_on_and_is_seen_in_the_metrics(
     cluster: Cluster, prefix: bytes
 ) -> None:
@@ -264,6 +273,7 @@ def test_defragmentation_gives_space_back(cluster: Cluster, prefix: bytes) -> No
     assert cluster.reads[0].status(timeout_seconds=CALL).db_size_bytes <= before.db_size_bytes - 7_000_000
 
 
+@pytest.mark.by_channel
 def test_a_frozen_member_costs_the_deadline_and_answers_again_when_it_wakes(cluster: Cluster) -> None:
     index = cluster.follower()
     reads = cluster.reads[index]
@@ -283,6 +293,7 @@ def test_a_frozen_member_costs_the_deadline_and_answers_again_when_it_wakes(clus
     assert reads.status(timeout_seconds=CALL).version
 
 
+@pytest.mark.by_channel
 def test_a_killed_member_is_unreachable_and_is_seen_at_once_when_it_is_back(cluster: Cluster) -> None:
     index = cluster.follower()
     with connect(cluster.endpoint(index), cluster.tls) as fresh:
@@ -305,6 +316,7 @@ def test_a_killed_member_is_unreachable_and_is_seen_at_once_when_it_is_back(clus
         assert time.monotonic() - began < 2
 
 
+@pytest.mark.by_channel
 def test_a_write_that_is_cut_off_has_an_unknown_outcome(cluster: Cluster, prefix: bytes) -> None:
     index = cluster.follower()
     with connect(cluster.endpoint(index), cluster.tls) as fresh, ThreadPoolExecutor(1) as pool:
@@ -337,6 +349,7 @@ def test_without_quorum_one_member_still_tells_what_it_knows(cluster: Cluster) -
             reads.alarms(timeout_seconds=0.3)
 
 
+@pytest.mark.by_channel
 def test_threads_share_one_connection(cluster: Cluster, prefix: bytes) -> None:
     with ThreadPoolExecutor(8) as pool:
         revisions = list(

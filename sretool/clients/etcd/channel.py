@@ -4,20 +4,37 @@ import os
 import sys
 import types
 from collections.abc import Callable
+from importlib import import_module
 from typing import Any
 
 # Read when grpc is imported: without it the C core prints lines of its own on stderr at every TLS failure.
 os.environ.setdefault("GRPC_VERBOSITY", "NONE")
 
-# grpc imports its asyncio half with itself: half of its import time, for what a synchronous tool never uses.
-# A name stands in for it until grpc is there; whoever wants grpc.aio afterwards gets the real one.
-_STAND_IN = types.ModuleType("grpc.aio")
-sys.modules.setdefault("grpc.aio", _STAND_IN)
+
+class _Later(types.ModuleType):
+    """Stands in for a module until an attribute of it is used; then the real one answers, here and elsewhere."""
+
+    def __getattr__(self, name: str) -> Any:
+        self.step_aside()
+        return getattr(import_module(self.__name__), name)
+
+    def step_aside(self) -> None:
+        """Leave the name to the real module."""
+        if sys.modules.get(self.__name__) is self:
+            del sys.modules[self.__name__]
+
+
+# grpc imports its asyncio half and asyncio with itself: more than half of its import time, for what a
+# synchronous tool never uses. Whoever uses either gets the real one.
+_LATER = [_Later("grpc.aio"), _Later("asyncio")]
+for _later in _LATER:
+    sys.modules.setdefault(_later.__name__, _later)
 
 import grpc
 
-if sys.modules["grpc.aio"] is _STAND_IN:
-    del sys.modules["grpc.aio"]
+for _later in _LATER:
+    _later.step_aside()
+if isinstance(vars(grpc).get("aio"), _Later):
     del grpc.aio
 
 from sretool.clients.etcd.endpoint import Endpoint

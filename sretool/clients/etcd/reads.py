@@ -3,8 +3,7 @@
 import time
 from typing import Any
 
-from sretool.clients.etcd.connection import Connection
-from sretool.clients.etcd.gates import ReadGate
+from sretool.clients.etcd.gates import ReadGate, SendsRequests
 from sretool.clients.etcd.rpcs import ALARM, ALARM_GET, HASH_KV, MEMBER_LIST, RANGE, SNAPSHOT, STATUS, WATCH
 from sretool.clients.etcd.snapshot import SnapshotStream
 from sretool.errors import CompactedError, NoAnswerError
@@ -35,7 +34,7 @@ class EtcdReads:
     Every method raises UnreachableError (TlsError), NoAnswerError or RejectedError, naming the endpoint.
     """
 
-    def __init__(self, connection: Connection) -> None:
+    def __init__(self, connection: SendsRequests) -> None:
         self._gate = ReadGate(connection)
 
     @property

@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from types import TracebackType
 from typing import Self
 
-from sretool.clients.etcd.connection import AnswerStream
+from sretool.clients.etcd.gates import Answers
 from sretool.errors import NoAnswerError
 
 
@@ -17,7 +17,7 @@ class SnapshotStream:
     what is still to come, `received_bytes` what has come; all of them as of the last chunk.
     """
 
-    def __init__(self, answers: AnswerStream, *, endpoint: str, stall_seconds: float) -> None:
+    def __init__(self, answers: Answers, *, endpoint: str, stall_seconds: float) -> None:
         self._answers = answers
         self._endpoint = endpoint
         self._stall_seconds = stall_seconds

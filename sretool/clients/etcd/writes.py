@@ -5,8 +5,7 @@ from typing import Any
 
 import msgspec
 
-from sretool.clients.etcd.connection import Connection
-from sretool.clients.etcd.gates import WriteGate
+from sretool.clients.etcd.gates import SendsRequests, WriteGate
 from sretool.clients.etcd.reads import alarms_of
 from sretool.clients.etcd.rpcs import (
     ALARM,
@@ -64,7 +63,7 @@ class EtcdWrites:
     NoAnswerError here means that the write may have taken effect: look at the cluster, never send it again.
     """
 
-    def __init__(self, connection: Connection) -> None:
+    def __init__(self, connection: SendsRequests) -> None:
         self._gate = WriteGate(connection)
 
     @property

@@ -36,7 +36,9 @@ class Answer(msgspec.Struct, frozen=True, kw_only=True):
 class Connection:
     """A lazy client for one API server, safe to share between threads. Close it when done."""
 
-    def __init__(self, kubeconfig: str, context: str = "") -> None:
+    def __init__(self, kubeconfig: str, context: str = "", *, server: str = "") -> None:
+        """`server` is asked instead of the kubeconfig's, with the same credentials: one of several."""
+        self._server = server
         self._kubeconfig = kubeconfig
         self._context = context
         self._lock = threading.Lock()
@@ -50,6 +52,17 @@ class Connection:
             client, self._client = self._client, None
         if client is not None:
             client.close()
+
+    def open(self) -> str:
+        """Load the kubeconfig, run its exec plugin if it has one, and return the server's address.
+
+        UnreachableError when that fails. Nothing is sent to the server.
+        """
+        return str(self._opened("a first request").configuration.host)
+
+    def certificate(self) -> str:
+        """Return the path of our client certificate, empty where we show none; UnreachableError as `open`."""
+        return str(self._opened("a first request").configuration.cert_file or "")
 
     def send(self, request: Request, *, timeout_seconds: float, writes: bool) -> Answer:
         """Send `request` once and return its answer, or raise a RemoteError within `timeout_seconds`.
@@ -85,7 +98,12 @@ class Connection:
             raise translate_status(response.status, response.headers, answer, sent)
         return Answer(sent=sent, body=answer)
 
-    def _opened(self, request: Request) -> Any:
+    def addressed(self, request: Request) -> tuple[str, dict[str, str], Any]:
+        """Return URL, headers with the credentials, and the TLS configuration: for a stream over them."""
+        client = self._opened(request)
+        return (*self._addressed(client, request), client.configuration)
+
+    def _opened(self, request: object) -> Any:
         from sretool.clients.kubernetes.configuration import open_client
 
         with self._lock:
@@ -93,6 +111,8 @@ class Connection:
                 raise UnreachableError(f"{request} was not sent: the connection is closed")
             if self._client is None:
                 self._client = open_client(self._kubeconfig, self._context)
+                if self._server:
+                    self._client.configuration.host = self._server
             return self._client
 
     def _addressed(self, client: Any, request: Request) -> tuple[str, dict[str, str]]:

@@ -1,7 +1,7 @@
 """What the API server's failures mean, by status, reason and text: one status stands for different things."""
 
 import re
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 
 import msgspec
 
@@ -67,12 +67,16 @@ class _Status(msgspec.Struct, frozen=True):
 
 
 class _Row(msgspec.Struct, frozen=True):
-    """A status (0: any) and a pattern in the text (empty: any) → our error, its verb, and what to do next."""
+    """A status (0: any) and a pattern in the text (empty: any) → our error, what to do next, and who refused.
+
+    `then` and `by` may hold the pattern's groups: `{0}`.
+    """
 
     status: int
     pattern: str
     error: type[RemoteError]
     then: str = ""
+    by: str = ""
 
 
 _SHOWN_CHARACTERS = 1000  # a webhook's message may be long, a proxy's page is no message
@@ -83,19 +87,50 @@ _TLS = re.compile(
 )
 _RUNS = "see whether the API server runs there and whether a route leads there"
 _NO_NAME = "see /etc/hosts and the resolver"
-_LIST_WEBHOOKS = "kubectl get validatingwebhookconfigurations,mutatingwebhookconfigurations"
-_RIGHTS = "see `kubectl auth can-i --list`: the role that the runbook's page prints is enough"
+_LIST_WEBHOOKS = (
+    "kubectl get validatingwebhookconfigurations,mutatingwebhookconfigurations "
+    "-o custom-columns=NAME:.metadata.name,WEBHOOKS:.webhooks[*].name"
+)
+_SEE_QUOTA = "kubectl -n NAMESPACE describe resourcequota {0}"
+_RIGHTS = "see `sretool cluster doctor`: it names each missing right, and the command that grants it"
 
 # The first row that fits counts. Texts: k8s.io/apiserver `pkg/admission`, `pkg/registry`, etcd `rpctypes`.
 _ROWS = (
     _Row(401, "", NotPermittedError, "the credentials in the kubeconfig are not, or no longer, accepted"),
     # Refused before anything is stored, whatever status the webhook chose.
-    _Row(0, r"failed calling webhook", RejectedError, f"its service does not answer: {_LIST_WEBHOOKS}"),
-    _Row(0, r"admission webhook .* denied the request", RejectedError, _LIST_WEBHOOKS),
-    _Row(0, r"ValidatingAdmissionPolicy", RejectedError, "kubectl get validatingadmissionpolicies"),
+    _Row(
+        0,
+        r'failed calling webhook "([^"]+)"',
+        RejectedError,
+        f"{_LIST_WEBHOOKS}  # whose it is: its service must answer again",
+        by="because the webhook {0} does not answer",
+    ),
+    _Row(
+        0,
+        r'admission webhook "([^"]+)" denied the request',
+        RejectedError,
+        f"{_LIST_WEBHOOKS}  # whose it is",
+        by="by the webhook {0}",
+    ),
+    _Row(
+        0,
+        r"(\w+AdmissionPolicy) '([^']+)'",
+        RejectedError,
+        "kubectl get {0} {1} -o yaml",
+        by="by the {0} {1}",
+    ),
+    _Row(
+        403,
+        r'violates PodSecurity "([^"]+)"',
+        RejectedError,
+        "kubectl get namespaces --show-labels  # pod-security.kubernetes.io/enforce",
+        by="by Pod Security, level {0}",
+    ),
     # A server-side apply of a value or a field that its kind does not know is a 500.
     _Row(500, r"failed to (convert new object|create typed)|field not declared", RejectedError),
-    _Row(403, r"exceeded quota", RejectedError, "kubectl get resourcequotas in that namespace"),
+    _Row(403, r"exceeded quota: ([^,\s]+)", RejectedError, _SEE_QUOTA, by="by the ResourceQuota {0}"),
+    _Row(403, r"failed quota: ([^:\s]+)", RejectedError, _SEE_QUOTA, by="by the ResourceQuota {0}"),
+    _Row(403, r"because it is being terminated", RejectedError, by="because its namespace is being deleted"),
     _Row(403, r"\bcannot \w+ (resource|path)\b|cannot impersonate", NotPermittedError, _RIGHTS),
     _Row(403, "", RejectedError),
     _Row(404, "", NotFoundError),
@@ -124,11 +159,19 @@ def translate_status(status: int, headers: Mapping[str, str], body: bytes, sent:
         return ExpiredListError(message, endpoint=sent.server, continue_token=token)
     if status == 429:
         return _too_many(headers, said, sent, shown)
-    row = next((row for row in _ROWS if row.status in {0, status} and re.search(row.pattern, text)), None)
-    if row is None:
-        row = _Row(status, "", NoAnswerError if status >= 500 else RejectedError)
+    row, groups = _row_of(status, text)
     verb = "got no usable answer" if row.error is NoAnswerError else "was refused"
-    return sent.failed(row.error, f"{verb} {shown}", row.then)
+    who = f"{verb} {row.by.format(*groups)}" if row.by else verb
+    return sent.failed(row.error, f"{who} {shown}", row.then.format(*groups))
+
+
+def _row_of(status: int, text: str) -> tuple[_Row, Sequence[str]]:
+    """Return the first row that fits, with what its pattern's groups found."""
+    for row in _ROWS:
+        found = re.search(row.pattern, text) if row.status in {0, status} else None
+        if found:
+            return row, found.groups()
+    return _Row(status, "", NoAnswerError if status >= 500 else RejectedError), ()
 
 
 def translate_exception(error: Exception, sent: Sent) -> RemoteError:

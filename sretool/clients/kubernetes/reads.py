@@ -14,6 +14,7 @@ from sretool.errors import NotFoundError
 T = TypeVar("T")
 
 _ACCESS_REVIEWS = "/apis/authorization.k8s.io/v1/selfsubjectaccessreviews"
+_IDENTITY_REVIEWS = "/apis/authentication.k8s.io/v1/selfsubjectreviews"
 
 
 class _ListMeta(msgspec.Struct, frozen=True):
@@ -109,27 +110,42 @@ class KubernetesReads:
         verb: str,
         *,
         group: str = "",
-        resource: str,
+        resource: str = "",
         subresource: str = "",
         namespace: str = "",
+        name: str = "",
+        url: str = "",
         timeout_seconds: float,
     ) -> bool:
-        """Tell whether these credentials may do it, in every namespace when `namespace` is empty."""
+        """Tell whether these credentials may do it, in every namespace when `namespace` is empty.
+
+        Asked is a `resource`, or a `url` that is none, such as /metrics.
+        """
         attributes = {
             "verb": verb,
             "group": group,
             "resource": resource,
             "subresource": subresource,
             "namespace": namespace,
+            "name": name,
         }
-        review = {
-            "apiVersion": "authorization.k8s.io/v1",
-            "kind": "SelfSubjectAccessReview",
-            "spec": {"resourceAttributes": attributes},
-        }
+        spec = (
+            {"nonResourceAttributes": {"verb": verb, "path": url}}
+            if url
+            else {"resourceAttributes": attributes}
+        )
+        review = {"apiVersion": "authorization.k8s.io/v1", "kind": "SelfSubjectAccessReview", "spec": spec}
         request = Request(method="POST", path=_ACCESS_REVIEWS, body=review)
         answer = self._gate.send(request, timeout_seconds=timeout_seconds).decoded(dict[str, Any])
         return answer.get("status", {}).get("allowed") is True
+
+    def whoami(self, *, timeout_seconds: float) -> dict[str, Any]:
+        """Return the user that the server takes these credentials for: `username`, `groups`."""
+        review = {"apiVersion": "authentication.k8s.io/v1", "kind": "SelfSubjectReview"}
+        request = Request(method="POST", path=_IDENTITY_REVIEWS, body=review)
+        answer = self._gate.send(request, timeout_seconds=timeout_seconds).decoded(dict[str, Any])
+        user: dict[str, Any] = answer.get("status", {}).get("userInfo") or {}
+        return user
 
     def dry_run(
         self,

@@ -27,6 +27,7 @@ def send(gate: ReadGate | WriteGate, method: str, path: str, body: Any = None, *
         ("GET", "/api/v1/namespaces/nodes/pods/exec", None, {}),
         ("POST", f"{REVIEWS}/selfsubjectaccessreviews", {}, {}),
         ("POST", f"{REVIEWS}/selfsubjectrulesreviews", {}, {}),
+        ("POST", "/apis/authentication.k8s.io/v1/selfsubjectreviews", {}, {}),
         ("POST", "/api/v1/namespaces", {}, {"dryRun": "All"}),
         ("PATCH", POD, {}, {"dryRun": "All"}),
         ("PUT", POD, {}, {"dryRun": "All"}),
@@ -54,6 +55,7 @@ def test_a_reader_sends_what_only_reads(method: str, path: str, body: Any, query
         ("DELETE", POD, {"dryRun": ["All"]}, {}),
         ("POST", f"{REVIEWS}/subjectaccessreviews", {}, {}),
         ("POST", f"{REVIEWS}/selfsubjectaccessreviews/more", {}, {}),
+        ("POST", "/apis/authentication.k8s.io/v1/tokenreviews", {}, {}),
         ("GET", f"{POD}/exec", None, {"command": "reboot"}),
         ("GET", f"{POD}/proxy/reset", None, {}),
         ("POST", f"{POD}/proxy/reset", {}, {"dryRun": "All"}),
@@ -80,6 +82,6 @@ def test_a_writer_sends_what_writes_and_nothing_else() -> None:
 
 
 def test_a_reader_has_no_method_that_writes() -> None:
-    assert {"get", "find", "text", "pages", "typed_pages", "can_i", "dry_run"} == {
+    assert {"get", "find", "text", "pages", "typed_pages", "can_i", "whoami", "dry_run"} == {
         name for name in vars(KubernetesReads) if not name.startswith("_")
     }

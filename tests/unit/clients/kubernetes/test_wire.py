@@ -120,6 +120,65 @@ def test_an_unclear_answer_leaves_a_write_unknown_and_a_read_without_effect(
 
 
 @pytest.mark.parametrize(
+    ("code", "text", "who", "then"),
+    [
+        (
+            500,
+            'Internal error occurred: failed calling webhook "w.example.com": failed to call webhook: EOF',
+            "was refused because the webhook w.example.com does not answer (500",
+            "validatingwebhookconfigurations",
+        ),
+        (
+            403,
+            'admission webhook "w.example.com" denied the request: exceeded quota: none, of mine',
+            "was refused by the webhook w.example.com (403",
+            "WEBHOOKS:.webhooks[*].name",
+        ),
+        (
+            422,
+            "quotas \"a\" is forbidden: ValidatingAdmissionPolicy 'p' with binding 'b' denied request: {no}",
+            "was refused by the ValidatingAdmissionPolicy p (422",
+            "kubectl get ValidatingAdmissionPolicy p -o yaml",
+        ),
+        (
+            403,
+            'pods "a" is forbidden: exceeded quota: q, requested: pods=1, used: pods=1, limited: pods=1',
+            "was refused by the ResourceQuota q (403",
+            "describe resourcequota q",
+        ),
+        (
+            403,
+            'pods "a" is forbidden: failed quota: q: must specify limits.cpu for: web',
+            "was refused by the ResourceQuota q (403",
+            "describe resourcequota q",
+        ),
+        (
+            403,
+            'pods "a" is forbidden: violates PodSecurity "restricted:latest": privileged (...)',
+            "was refused by Pod Security, level restricted:latest (403",
+            "pod-security.kubernetes.io/enforce",
+        ),
+        (
+            403,
+            'configmaps "a" is forbidden: unable to create new content in namespace n because it is being terminated',
+            "was refused because its namespace is being deleted (403",
+            "",
+        ),
+    ],
+)
+def test_whoever_refuses_at_admission_is_named_with_a_command_that_shows_it(
+    api: Api, code: int, text: str, who: str, then: str
+) -> None:
+    api.answers(status(code, "Forbidden", text))
+    with pytest.raises(RejectedError) as caught:
+        api.writes.post(PODS, {}, timeout_seconds=CALL)
+    assert who in caught.value.message
+    assert text in caught.value.message
+    assert then in caught.value.then
+    assert caught.value.touched is Touched.NOTHING
+
+
+@pytest.mark.parametrize(
     ("reply", "kind", "said"),
     [
         (status(401, "Unauthorized", "Unauthorized"), NotPermittedError, "401 Unauthorized"),
@@ -323,6 +382,19 @@ def test_a_missing_object_is_none_and_a_refusal_is_not(api: Api) -> None:
         api.reads.find(f"{PODS}/a", timeout_seconds=CALL)
 
 
+def test_a_right_to_a_path_that_is_no_resource_is_asked_for_as_such(api: Api) -> None:
+    api.answers(Reply(status=201, body={"status": {"allowed": True}}))
+    assert api.reads.can_i("get", url="/metrics", timeout_seconds=CALL)
+    assert {"nonResourceAttributes": {"verb": "get", "path": "/metrics"}} == api.stub.asked[0].json["spec"]
+
+
+def test_who_we_are_is_what_the_server_takes_our_credentials_for(api: Api) -> None:
+    api.answers(Reply(status=201, body={"status": {"userInfo": {"username": "me", "groups": ["a"]}}}))
+    assert {"username": "me", "groups": ["a"]} == api.reads.whoami(timeout_seconds=CALL)
+    asked = api.stub.asked[0]
+    assert ("POST", "/apis/authentication.k8s.io/v1/selfsubjectreviews") == (asked.method, asked.path)
+
+
 @pytest.mark.parametrize(("allowed", "expected"), [(True, True), (False, False)])
 def test_a_right_is_asked_for_by_an_access_review(api: Api, allowed: bool, expected: bool) -> None:
     api.answers(Reply(status=201, body={"status": {"allowed": allowed}}))
@@ -338,6 +410,7 @@ def test_a_right_is_asked_for_by_an_access_review(api: Api, allowed: bool, expec
         "resource": "deployments",
         "subresource": "scale",
         "namespace": "",
+        "name": "",
     } == asked.json["spec"]["resourceAttributes"]
 
 

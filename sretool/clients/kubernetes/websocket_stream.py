@@ -1,0 +1,196 @@
+"""A websocket to the API server with numbered channels, over the connection's own TLS and credentials."""
+
+import contextlib
+import socket
+import ssl
+import threading
+import time
+from collections.abc import Sequence
+from typing import Any, Self
+from urllib.parse import urlencode, urlsplit
+
+from sretool.clients.kubernetes.connection import Connection
+from sretool.clients.kubernetes.errors import Sent, translate_status
+from sretool.clients.kubernetes.request import Request
+from sretool.clients.tcp import open_tcp, seconds_left
+from sretool.errors import NoAnswerError, RemoteError, TlsError, UnreachableError
+
+_CLOSED = 0xFF  # v5: the other side says that one channel has ended
+
+
+class ChannelStream:
+    """An open stream: every message is one channel's number and its bytes. Ends at `ends`, whoever waits.
+
+    Safe for one thread that receives and one that sends.
+    """
+
+    def __init__(self, opened: Any, sent: Sent, *, ends: float) -> None:
+        self._opened = opened
+        self._sent = sent
+        self._deadline = threading.Timer(max(0.001, ends - time.monotonic()), self.shut)
+        self._deadline.daemon = True
+        self._deadline.start()
+        self._ends = ends
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
+
+    def close(self) -> None:
+        """Let go of the connection; whoever waits for it gets NoAnswerError."""
+        self._deadline.cancel()
+        with contextlib.suppress(Exception):
+            self._opened.shutdown()
+
+    def receive(self) -> tuple[int, bytes] | None:
+        """Return the next message, None when the other side has ended the stream.
+
+        NoAnswerError when the time is over or the connection breaks.
+        """
+        import websocket
+
+        while True:
+            try:
+                kind, payload = self._opened.recv_data()
+            except (
+                OSError,
+                websocket.WebSocketException,
+                AttributeError,
+            ) as error:  # closed: there is no socket
+                raise self.broken(error) from error
+            if kind == websocket.ABNF.OPCODE_CLOSE:
+                return None
+            if payload and payload[0] != _CLOSED:
+                return payload[0], payload[1:]
+
+    def send(self, channel: int, content: bytes) -> None:
+        """Send bytes on one channel; NoAnswerError when the connection breaks."""
+        import websocket
+
+        try:
+            self._opened.send_binary(bytes((channel,)) + content)
+        except (OSError, websocket.WebSocketException, AttributeError) as error:
+            raise self.broken(error) from error
+
+    def shut(self) -> None:
+        """End the stream from any thread. Not TLS' own shutdown: another thread reads."""
+        opened = self._opened.sock
+        if opened is not None:
+            with contextlib.suppress(OSError):
+                socket.socket.shutdown(opened, socket.SHUT_RDWR)
+
+    def broken(self, error: Exception) -> RemoteError:
+        """Return our error for a stream that ended without the end that its protocol has."""
+        if time.monotonic() >= self._ends:
+            return self._sent.failed(NoAnswerError, f"got no answer in {self._sent.timeout_seconds:.3g} s")
+        return self._sent.failed(NoAnswerError, f"broke off: {error or type(error).__name__}")
+
+
+def open_stream(
+    connection: Connection,
+    request: Request,
+    parameters: Sequence[tuple[str, str]],
+    *,
+    protocols: Sequence[str],
+    timeout_seconds: float,
+    writes: bool,
+) -> tuple[ChannelStream, Sent]:
+    """Ask for `request` with `parameters`, which may repeat a name, and return the stream that it becomes."""
+    import websocket
+
+    ends = time.monotonic() + timeout_seconds
+    url, headers, configuration = connection.addressed(request)
+    sent = Sent(
+        request=str(request), server=configuration.host, timeout_seconds=timeout_seconds, writes=writes
+    )
+    opened: Any = websocket.WebSocket(sslopt=_tls(configuration), enable_multithread=True)
+    stream = ChannelStream(opened, sent, ends=ends)
+    shown = {
+        name: value for name, value in headers.items() if name.lower() in {"authorization", "user-agent"}
+    }
+    is_asked = False
+    try:
+        way = _proxy(configuration) if configuration.proxy else {"socket": _connected(url, opened, ends=ends)}
+        is_asked = True  # a proxy too may have passed it on
+        opened.connect(
+            f"ws{url.removeprefix('http')}?{urlencode(parameters)}",
+            header=shown,
+            subprotocols=list(protocols),
+            suppress_origin=True,
+            redirect_limit=0,
+            timeout=seconds_left(ends),
+            **way,
+        )
+    except websocket.WebSocketBadStatusException as error:
+        stream.close()
+        body, told = error.resp_body or b"", error.resp_headers or {}
+        raise translate_status(error.status_code, told, body, sent) from error
+    except (OSError, websocket.WebSocketException) as error:
+        stream.close()
+        raise (stream.broken(error) if is_asked else _not_sent(error, sent)) from error
+    opened.settimeout(None)
+    return stream, sent
+
+
+def _connected(url: str, opened: Any, *, ends: float) -> socket.socket:
+    """Return a connection to the API server, with TLS where the URL says so; OSError when none is made by `ends`.
+
+    The websocket package itself would begin a new time limit for each step and each address.
+    """
+    parts = urlsplit(url)
+    host = parts.hostname or ""
+    plain = open_tcp(host, parts.port or (443 if parts.scheme == "https" else 80), ends=ends)
+    plain.settimeout(seconds_left(ends))
+    if parts.scheme != "https":
+        return plain
+    options = opened.sock_opt.sslopt
+    try:
+        context = ssl.create_default_context(cafile=options.get("ca_certs"))
+        context.check_hostname = options.get("check_hostname", True)
+        context.verify_mode = options["cert_reqs"]
+        if "certfile" in options:
+            context.load_cert_chain(options["certfile"], options.get("keyfile"))
+        return context.wrap_socket(plain, server_hostname=options.get("server_hostname", host))
+    except OSError:
+        plain.close()
+        raise
+
+
+def _tls(configuration: Any) -> dict[str, Any]:
+    options: dict[str, Any] = {"cert_reqs": ssl.CERT_NONE, "check_hostname": False}
+    if configuration.verify_ssl:
+        options = {"cert_reqs": ssl.CERT_REQUIRED}
+        if configuration.assert_hostname is not None:
+            options["check_hostname"] = configuration.assert_hostname
+    named = {
+        "ca_certs": configuration.ssl_ca_cert,
+        "certfile": configuration.cert_file,
+        "keyfile": configuration.key_file,
+        "server_hostname": configuration.tls_server_name,
+    }
+    return options | {name: value for name, value in named.items() if value}
+
+
+def _proxy(configuration: Any) -> dict[str, Any]:
+    """Return the proxy that the connection's other requests take."""
+    parts = urlsplit(configuration.proxy)
+    options: dict[str, Any] = {
+        "http_proxy_host": parts.hostname,
+        "http_proxy_port": parts.port or 80,
+        "proxy_type": "http",
+    }
+    if configuration.no_proxy:
+        options["http_no_proxy"] = configuration.no_proxy.split(",")
+    if parts.username:
+        options["http_proxy_auth"] = (parts.username, parts.password or "")
+    return options
+
+
+def _not_sent(error: Exception, sent: Sent) -> RemoteError:
+    if isinstance(error, TimeoutError):
+        return sent.failed(UnreachableError, "was not sent: no connection in time")
+    text = " ".join(str(error).split()) or type(error).__name__
+    kind = TlsError if isinstance(error, ssl.SSLError) else UnreachableError
+    return sent.failed(kind, f"was not sent: {text}")
