@@ -1,24 +1,12 @@
-"""Events: who writes them, whether that goes on, and in which bounded batches they are deleted."""
+"""Events: who writes them, whether that goes on, and whether they are deleted."""
 
-import shlex
 from collections.abc import Iterator, Sequence
+from pathlib import PurePath
 
-import msgspec
+from sretool.knowledge.event_changes import deletion_waves, is_begun
+from sretool.knowledge.event_groups import AT_LEAST, WATCH_SECONDS, EventView, Group, Selected
+from sretool.model import Change, Evidence, Finding, Held, Proposal, Severity
 
-from sretool.knowledge.words import show_seconds
-from sretool.model import Change, Cost, Effect, Evidence, Finding, Held, Proposal, Risk, Severity
-
-DELETE_VERB, EXPORT_VERB = "delete-events", "export-events"
-BATCH_LIMIT = 500  # objects that one batch deletes at most
-BATCH = 450  # planned in a batch: what arrives meanwhile does not push the last ones out of it
-WAVE = 20  # batches between two looks
-AT_LEAST = 100  # ours: fewer of one reason in a namespace are left to expire
-OVERDUE_SHARE, OVERDUE_SECONDS = 0.25, 60.0  # ours: the margin beyond an age floor, the larger of the two
-FLOOD = 100_000  # ours: a busy cluster of 1,000 nodes has a tenth of it; Kubernetes keeps events for an hour
-STILL_WRITTEN = 5  # ours: so many new ones in the last WATCH_SECONDS, and the source has not stopped
-WATCH_SECONDS = 5.0
-PROBE_SLOW_SECONDS = 1.0  # ours: deleting adds writes; other clients already wait
-_SECONDS_EACH = 0.004
 _SHOWN = 5
 
 _STOPS = {
@@ -29,127 +17,43 @@ _STOPS = {
 }
 
 
-class Group(msgspec.Struct, frozen=True, kw_only=True):
-    """Events of one reason by one reporter about one kind of object in a namespace; `about` names the most."""
-
-    namespace: str
-    reason: str
-    reporter: str
-    kind: str
-    about: str
-    count: int
-    per_minute: int
-    just_now: int
-
-    @property
-    def is_written(self) -> bool:
-        return self.just_now >= STILL_WRITTEN
-
-
-class Doomed(msgspec.Struct, frozen=True, kw_only=True):
-    """One event to delete: only as it was read."""
-
-    name: str
-    uid: str
-    resource_version: str
-
-
-class Batch(msgspec.Struct, frozen=True, kw_only=True):
-    """Events next to each other by name, up to `last`; `each` is empty when whatever matches goes."""
-
-    last: str
-    objects: int
-    each: tuple[Doomed, ...] = ()
-
-
-class Selected(msgspec.Struct, frozen=True, kw_only=True):
-    """What is to be deleted of one reason in one namespace, and where it is exported to.
-
-    `overdue` of them make it due: with an age floor those that passed it by a margin, because events grow old
-    while others are deleted.
-    """
-
-    namespace: str
-    reason: str
-    batches: tuple[Batch, ...]
-    overdue: int
-    export: str
-
-    @property
-    def objects(self) -> int:
-        return sum(batch.objects for batch in self.batches)
-
-
-class EventView(msgspec.Struct, frozen=True, kw_only=True):
-    """The events, most of a group first. `probe_seconds` is what another client's small GET takes."""
-
-    total: int
-    groups: tuple[Group, ...]
-    selected: tuple[Selected, ...]
-    is_named: bool
-    has_age: bool
-    probe_seconds: float
-
-
 def event_proposal(
     view: EventView, *, flood: int, while_written: bool, earlier: Sequence[Change], uses: str
 ) -> Proposal:
     """Return the waves: exports first, then batches of one namespace and reason; or why nothing is deleted."""
-    findings = tuple(_findings(view, flood))
+    findings = (*flood_findings(view.total, view.groups, flood=flood), *_door(view))
     if not view.is_named:
         return Proposal(findings=findings)
-    if view.probe_seconds > PROBE_SLOW_SECONDS:
-        why = (
-            f"a small GET takes {show_seconds(view.probe_seconds)} (limit {PROBE_SLOW_SECONDS:g} s): deleting "
-            "adds writes to what is overloaded already"
-        )
-        return Proposal(findings=findings, held=(Held(what="delete events", why=why, refused=True),))
     due, held = [], []
     for one in view.selected:
-        if one.overdue < AT_LEAST and not _is_exported(one, earlier):
+        if one.overdue < AT_LEAST and not is_begun(one, earlier):
             continue
         writer = next((group for group in view.groups if _is_of(group, one) and group.is_written), None)
         if writer and not while_written:
             held.append(_still_written(one, writer))
         else:
             due.append(one)
-    exports = tuple(_export(one, uses) for one in due if not _is_exported(one, earlier))
-    deletes = [
-        change
-        for one in due
-        for change in _deletes(one, below=_next_number(one, earlier), has_age=view.has_age, uses=uses)
-    ]
-    waves = [exports] if exports else []
-    waves += [tuple(deletes[start : start + WAVE]) for start in range(0, len(deletes), WAVE)]
-    return Proposal(waves=tuple(waves), findings=findings, held=tuple(held))
+    if due and not view.door.way:
+        closed = Held(what="delete events", why=view.door.reason, refused=True, commands=view.door.commands)
+        return Proposal(findings=findings, held=(*held, closed))
+    return Proposal(waves=deletion_waves(view, due, earlier, uses), findings=findings, held=tuple(held))
 
 
-def overdue_seconds(older_than: float) -> float:
-    """Return the age at which an event makes a deletion due that is asked for from `older_than` on; 0: any."""
-    return older_than + max(OVERDUE_SHARE * older_than, OVERDUE_SECONDS) if older_than else 0.0
-
-
-def selector_of(reason: str) -> str:
-    """Return the field selector of one reason."""
-    return f"reason={reason}"
-
-
-def _findings(view: EventView, flood: int) -> Iterator[Finding]:
-    if view.total < flood or not view.groups:
+def flood_findings(total: int, groups: Sequence[Group], *, flood: int) -> Iterator[Finding]:
+    """Yield who writes, with numbers, where there are `flood` events or more; `groups` are most events first."""
+    if total < flood or not groups:
         return
-    first = view.groups[0]
-    written = (
-        "still being written" if any(one.is_written for one in view.groups) else "no longer being written"
-    )
+    first = groups[0]
+    written = "still being written" if any(one.is_written for one in groups) else "no longer being written"
     yield Finding(
         severity=Severity.WARNING,
         verdict="event-flood",
         sentence=(
-            f"{view.total} events, {written}: {first.count} of them are {first.reason} in {first.namespace}, by "
+            f"{total} events, {written}: {first.count} of them are {first.reason} in {first.namespace}, by "
             f"{first.reporter} about {first.kind} {first.about}; {_stops(first)}"
         ),
         evidence=(
-            Evidence(what="events", value=str(view.total), threshold=f"{flood}", source="GET events"),
+            Evidence(what="events", value=str(total), threshold=f"{flood}", source="counted"),
             *(
                 Evidence(
                     what=f"{one.namespace} {one.reason} by {one.reporter}, {one.kind} {one.about}",
@@ -157,10 +61,25 @@ def _findings(view: EventView, flood: int) -> Iterator[Finding]:
                     + (", growing" if one.is_written else ""),
                     source="metadata.creationTimestamp",
                 )
-                for one in view.groups[:_SHOWN]
+                for one in groups[:_SHOWN]
             ),
         ),
     )
+
+
+def _door(view: EventView) -> Iterator[Finding]:
+    """Say through which door, where there is anything to delete, and what may not have been seen."""
+    if view.door.place and not view.door.place.has_any:
+        yield Finding(
+            severity=Severity.NOTE,
+            sentence=f"no events are seen below {view.door.place.prefix}, while the API server cannot say whether "
+            "they are kept in another etcd",
+        )
+    if view.selected and view.door.way:
+        way = {"api": "through the API server", "etcd": "in etcd"}[view.door.way]
+        folder = PurePath(view.selected[0].export).parent
+        sentence = f"events are deleted {way}, after an export to {folder}: {view.door.reason}"
+        yield Finding(severity=Severity.NOTE, sentence=sentence)
 
 
 def _stops(group: Group) -> str:
@@ -183,78 +102,3 @@ def _still_written(one: Selected, group: Group) -> Held:
         refused=True,
         commands=(command.format(namespace=group.namespace),),
     )
-
-
-def _export(one: Selected, uses: str) -> Change:
-    command = (
-        f"kubectl -n {one.namespace} get events --field-selector={selector_of(one.reason)} -o json "
-        f"> {shlex.quote(one.export)}"
-    )
-    return Change(
-        step=uses,
-        uses=uses,
-        verb=EXPORT_VERB,
-        object=f"events/{one.namespace}/{one.reason}",
-        label=f"{one.reason} in {one.namespace}",
-        reason="what is deleted is kept as JSON lines, for the post-mortem",
-        risk=Risk.READ,
-        effects=(Effect.SAVES_LOCALLY,),
-        selection={"namespace": one.namespace, "reason": one.reason, "path": one.export},
-        before={},
-        after={"objects": one.objects},
-        cost=Cost(seconds=one.objects * 0.0001),
-        commands=(command,),
-    )
-
-
-def _is_exported(one: Selected, earlier: Sequence[Change]) -> bool:
-    return any(change.verb == EXPORT_VERB and change.made and _concerns(change, one) for change in earlier)
-
-
-def _next_number(one: Selected, earlier: Sequence[Change]) -> int:
-    """Return the number of the next batch: counted down, so that what is left keeps the approved names."""
-    made = [
-        int(change.object.rpartition("/")[2])
-        for change in earlier
-        if change.verb == DELETE_VERB and change.made and _concerns(change, one)
-    ]
-    return min([len(one.batches), *(number - 1 for number in made)])
-
-
-def _concerns(change: Change, one: Selected) -> bool:
-    return (change.selection["namespace"], change.selection["reason"]) == (one.namespace, one.reason)
-
-
-def _deletes(one: Selected, *, below: int, has_age: bool, uses: str) -> Iterator[Change]:
-    for number, batch in zip(range(below, 0, -1), one.batches, strict=False):
-        yield Change(
-            step=uses,
-            uses=uses,
-            verb=DELETE_VERB,
-            object=f"events/{one.namespace}/{one.reason}/{number}",
-            label=f"{one.reason} in {one.namespace}, batch {number}",
-            reason=f"{batch.objects} events" + ("" if has_age else ", including new ones of this reason"),
-            risk=Risk.IRREVERSIBLE,
-            effects=(Effect.DELETES,),
-            selection={
-                "namespace": one.namespace,
-                "reason": one.reason,
-                "last": batch.last,
-                "limit": BATCH_LIMIT,
-                "each": [[each.name, each.uid, each.resource_version] for each in batch.each],
-            },
-            before={"objects": batch.objects},
-            after={"objects": 0},
-            bounds={"limit": BATCH_LIMIT},
-            cost=Cost(seconds=batch.objects * _SECONDS_EACH),
-            commands=(_by_hand(one, batch),),
-        )
-
-
-def _by_hand(one: Selected, batch: Batch) -> str:
-    if batch.each:
-        return f"kubectl -n {one.namespace} delete event {batch.each[0].name}  # … to {batch.last}"
-    path = (
-        f"/api/v1/namespaces/{one.namespace}/events?fieldSelector=reason%3D{one.reason}&limit={BATCH_LIMIT}"
-    )
-    return f"kubectl delete --raw '{path}'"

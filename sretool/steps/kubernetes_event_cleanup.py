@@ -1,24 +1,29 @@
 """The step kubernetes.event-cleanup: who writes the events, and their deletion in bounded, paced batches."""
 
 import re
-from collections.abc import Sequence
+import threading
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Annotated
 
 import msgspec
 
 from sretool.cluster import ClusterReader, ClusterWriter
-from sretool.cluster.events import Survey, count_lines, export_events, exports_folder, left_of
-from sretool.cluster.kubernetes_writer import KubernetesWriter
-from sretool.errors import ConflictError, NotFoundError, RemoteError
-from sretool.knowledge.events import EXPORT_VERB, FLOOD, EventView, event_proposal, selector_of
-from sretool.knowledge.kubernetes_paths import collection_path, object_path
+from sretool.cluster.event_deletion import delete_in_etcd, delete_through_api, pace_in_etcd, pace_through_api
+from sretool.cluster.event_exports import count_lines, export_events
+from sretool.cluster.event_view import read_view
+from sretool.cluster.events import left_of
+from sretool.cluster.pacing import Pace
+from sretool.cluster.stored_events import left_in_etcd
+from sretool.errors import RemoteError
+from sretool.knowledge.event_groups import DELETE_STORED_VERB, EXPORT_VERB, FLOOD, EventView
+from sretool.knowledge.events import event_proposal
+from sretool.knowledge.rights import to_read, to_write
+from sretool.knowledge.words import show_seconds
 from sretool.model import Change, Outcome, Proposal, Result, Risk
 from sretool.step import Duration, Step
 
-PACE_SECONDS = 0.1  # a small GET of another client takes a few milliseconds
-PAUSE_SECONDS = 0.25
-LONGEST_PAUSE_SECONDS = 30.0
+_LOCK = threading.Lock()
 _REASON = re.compile(r"[A-Za-z0-9][A-Za-z0-9._/-]{0,127}")
 _NAMESPACE = re.compile(r"[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?")
 
@@ -54,67 +59,89 @@ class KubernetesEventCleanupParams(msgspec.Struct, frozen=True, kw_only=True, fo
 
 
 class KubernetesEventCleanupFacts(msgspec.Struct, frozen=True, kw_only=True):
-    """Who writes events. `writers` names each as NAMESPACE/REASON by REPORTER, most events first."""
+    """Who writes events. `writers` names each as NAMESPACE/REASON by REPORTER, most events first; `worst_` is the
+    first of them. `door` is the way by which they can be deleted now: api, etcd, or empty."""
 
     events: int
     flood: bool
     growing: bool
+    per_minute: int
     writers: tuple[str, ...]
+    worst_namespace: str
+    worst_reason: str
+    worst_reporter: str
+    worst_kind: str
+    worst_about: str
+    door: str
     view: EventView
 
 
 class KubernetesEventCleanup(Step[KubernetesEventCleanupParams, KubernetesEventCleanupFacts]):
     """Say who writes the events, and delete those of named namespaces and reasons in bounded, paced batches.
 
-    Reads all events, of the named namespaces when there are any, in pages of 2,000 with flat memory: they have no
-    cache in the API server. Groups them by namespace, reason, reporter and kind of object, with how many were
-    made in the last minute and whether that goes on.
+    Reads all events, of the named namespaces when there are any, in pages of 4,000 with flat memory: from a
+    follower of etcd where their place and form there are known, for the API server has no cache of them; else
+    from the API server. Groups them by namespace, reason, reporter and kind of object, with how many were made in
+    the last minute and whether that goes on.
 
-    Changes: first an export of what goes, as JSON lines under the state folder; then batches of at most 500
-    events of one namespace and one reason. With `older_than` each event is deleted by its name, and only as it
-    was read (uid and resourceVersion): one that was written again stays. Without, the server deletes by the
-    reason in limited pages: new ones as well. After each batch it looks at what is left of it, and waits while
-    another client's small GET takes longer than 100 ms, for 30 s at most; after twenty batches everything is
-    read and decided again. There is no way back.
+    Changes go through one of two doors; the plan says which, and why.
+
+    While the API server answers a small GET within 1 s, through it: first an export of what goes, as JSON lines
+    under the state folder; then batches of at most 500 events of one namespace and one reason, namespaces side
+    by side. With `older_than` each event is deleted by its name, and only as it was read (uid and
+    resourceVersion): one that was written again stays. Without, the server deletes by the reason in limited
+    pages: new ones as well.
+
+    While the API server is away or slower, in etcd itself: keys below the events' prefix only, in transactions
+    of at most 100 that are guarded by each key's mod revision, after each batch was exported with its stored
+    form. Admission and audit see nothing of it. The prefix is the one under which events are seen, checked
+    against `--etcd-prefix` and `--etcd-servers-overrides` of the API servers' static pods as etcd has them. It is
+    refused when that place is not certain, when events are stored encrypted or in another form than protobuf, and
+    where NOSPACE is raised on an etcd before 3.4.20 or 3.5.7, which refuses such transactions then: compact,
+    defragment and disarm first, then clean up through the API.
+
+    Beside every deletion another client's small read is timed. While it takes longer than 100 ms, and three times
+    what it took before, batches are halved and wait; after 30 s of that the deletion stops. What those reads took
+    is in the outcome. After each batch it looks at what is left of it; after forty batches (in etcd 250) everything
+    is read and decided again. There is no way back.
 
     Refuses while the source is still writing, because what is deleted comes back (`while_written` permits it),
-    and says what stops the source; and while a small GET takes longer than 1 s. Fewer than 100 events of one
-    reason, with an age floor such that passed it by a quarter, are left to expire. The database file shrinks
-    only after compaction and defragmentation.
+    and says what stops the source. Fewer than 100 events of one reason, with an age floor such that passed it by a
+    quarter, are left to expire. The database file shrinks only after compaction and defragmentation.
 
     Sources: pkg/registry/core/event/strategy.go (selectors), default_storage_factory_builder.go (no cache),
-    apiserver registry/store.go (limit), k8s#115090, k8s#90743.
+    apiserver registry/store.go (limit), generated.proto of k8s.io/api (stored form), k8s#115090, k8s#90743.
     """
 
     uses = "kubernetes.event-cleanup"
     risk = Risk.IRREVERSIBLE
     reads_by_hand = ("kubectl get events -A --sort-by=.metadata.creationTimestamp",)
+    rights = (to_read("list", "events"), to_write("delete deletecollection", "events"))
+
+    def __init__(self) -> None:
+        self._paces: dict[str, Pace] = {}  # one for all deletions of a run, side by side as they are
 
     def look(self, read: ClusterReader, params: KubernetesEventCleanupParams) -> KubernetesEventCleanupFacts:
-        now = read.etcd.utc_now()
-        survey = Survey(
-            now=now,
+        view = read_view(
+            read,
             namespaces=_words(params.namespaces),
             reasons=_words(params.reasons),
             older_than=params.older_than,
             most=params.max_objects,
-            is_named=bool(params.namespaces),
         )
-        survey.read(read.kubernetes)
-        groups = survey.groups()
-        view = EventView(
-            total=survey.total,
-            groups=groups,
-            selected=survey.selected(exports_folder(read.name), stamp=f"{now:%Y%m%dt%H%M%S}"),
-            is_named=bool(params.namespaces),
-            has_age=params.older_than > 0,
-            probe_seconds=_probe(read),
-        )
+        worst = view.groups[0] if view.groups else None
         return KubernetesEventCleanupFacts(
-            events=survey.total,
-            flood=survey.total >= params.flood,
-            growing=any(group.is_written for group in groups),
-            writers=tuple(f"{one.namespace}/{one.reason} by {one.reporter}" for one in groups[:10]),
+            events=view.total,
+            flood=view.total >= params.flood,
+            growing=any(group.is_written for group in view.groups),
+            per_minute=sum(group.per_minute for group in view.groups),
+            writers=tuple(f"{one.namespace}/{one.reason} by {one.reporter}" for one in view.groups[:10]),
+            worst_namespace=worst.namespace if worst else "",
+            worst_reason=worst.reason if worst else "",
+            worst_reporter=worst.reporter if worst else "",
+            worst_kind=worst.kind if worst else "",
+            worst_about=worst.about if worst else "",
+            door=view.door.way,
             view=view,
         )
 
@@ -133,47 +160,57 @@ class KubernetesEventCleanup(Step[KubernetesEventCleanupParams, KubernetesEventC
         )
 
     def apply(self, write: ClusterWriter, change: Change) -> None:
-        selection = change.selection
         if change.verb == EXPORT_VERB:
-            export_events(write.kubernetes, selection)
-        elif selection["each"]:
-            write.kubernetes.side_by_side(
-                selection["each"], lambda one: _delete(write.kubernetes, change, *one)
-            )
+            export_events(write.kubernetes, change.selection)
+        elif change.verb == DELETE_STORED_VERB:
+            delete_in_etcd(write.etcd, change.selection, self._pace(change, pace_in_etcd))
         else:
-            write.kubernetes.delete_collection(
-                collection_path("v1", "events", namespace=selection["namespace"]),
-                limit=selection["limit"],
-                field_selector=selector_of(selection["reason"]),
-            )
+            delete_through_api(write.kubernetes, change.selection, self._pace(change, pace_through_api))
+
+    def lane(self, change: Change) -> str:
+        # Two limited deletions by one selector would both begin with the same events.
+        if change.verb == DELETE_STORED_VERB:
+            return change.key
+        return f"{change.verb} {change.selection['namespace']} {change.selection['reason']}"
 
     def observe(self, read: ClusterReader, change: Change) -> Outcome:
         if change.verb == EXPORT_VERB:
             return _observe_export(change)
         try:
-            left = left_of(read.kubernetes, change.selection)
-            if left:
-                result = Result.NOT_DONE if left >= change.before["objects"] else Result.PARTLY
-                evidence = f"{left} of {change.before['objects']} events are left"
-                return Outcome(result=result, evidence=evidence, measured={"left": left})
-            paused, probe = _pace(read)
+            left = (
+                left_in_etcd(read.etcd, change.selection)
+                if change.verb == DELETE_STORED_VERB
+                else left_of(read.kubernetes, change.selection)
+            )
         except RemoteError as error:
             return Outcome(result=Result.CANNOT_TELL, evidence=error.message)
-        gone = change.before["objects"]
+        objects = change.before["objects"]
+        if left:
+            result = Result.NOT_DONE if left >= objects else Result.PARTLY
+            evidence = f"{left} of {objects} events are left"
+            return Outcome(result=result, evidence=evidence, measured={"left": left})
+        figures = self._paces[change.verb].figures() if change.verb in self._paces else {}
         return Outcome(
             result=Result.DONE,
-            evidence=f"{gone} events are gone; a small GET takes {probe * 1000:.0f} ms"
-            + (f" after a pause of {paused:.1f} s" if paused else ""),
-            measured={"gone": gone, "probe_seconds": round(probe, 4), "paused_seconds": round(paused, 2)},
+            evidence=f"{objects} events are gone" + _others(figures),
+            measured={"gone": objects, **figures},
         )
 
+    def _pace(self, change: Change, begin: Callable[[], Pace]) -> Pace:
+        with _LOCK:
+            if change.verb not in self._paces:
+                self._paces[change.verb] = begin()
+            return self._paces[change.verb]
 
-def _delete(write: KubernetesWriter, change: Change, name: str, uid: str, version: str) -> None:
-    path = object_path("v1", "events", name, namespace=change.selection["namespace"])
-    try:
-        write.delete(path, uid=uid, resource_version=version)
-    except (NotFoundError, ConflictError):
-        return  # gone already, or written again: then it is younger than the age asked for
+
+def _others(figures: Mapping[str, float]) -> str:
+    if not figures:
+        return ""
+    p99, worst = figures["others_p99_seconds"], figures["others_worst_seconds"]
+    paused = figures["paused_seconds"]
+    return f"; others' small reads take {show_seconds(p99)} at p99 and {show_seconds(worst)} at worst" + (
+        f", after pauses of {show_seconds(paused)}" if paused else ""
+    )
 
 
 def _observe_export(change: Change) -> Outcome:
@@ -182,23 +219,6 @@ def _observe_export(change: Change) -> Outcome:
     if lines is None:
         return Outcome(result=Result.NOT_DONE, evidence=f"{path} is not there")
     return Outcome(result=Result.DONE, evidence=f"{lines} events in {path}", measured={"objects": lines})
-
-
-def _probe(read: ClusterReader) -> float:
-    """Return how long another client's small GET takes now, in seconds."""
-    began = read.etcd.now()
-    read.kubernetes.get(object_path("v1", "namespaces", "kube-system"))
-    return read.etcd.now() - began
-
-
-def _pace(read: ClusterReader) -> tuple[float, float]:
-    """Wait while others are slowed down; return for how long, and what their GET takes then."""
-    began = read.etcd.now()
-    paused = 0.0
-    while (probe := _probe(read)) > PACE_SECONDS and paused < LONGEST_PAUSE_SECONDS:
-        read.wait(PAUSE_SECONDS)
-        paused = read.etcd.now() - began
-    return paused, probe
 
 
 def _words(text: str) -> tuple[str, ...]:

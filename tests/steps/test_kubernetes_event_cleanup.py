@@ -5,9 +5,13 @@ import datetime
 import msgspec
 import pytest
 
-from sretool.cluster.events import Event, Survey
-from sretool.knowledge.events import BATCH, WAVE, Batch, EventView, Group, Selected, event_proposal
-from sretool.model import Risk
+from sretool.cluster.event_survey import Survey, Times, text_of
+from sretool.cluster.events import Event
+from sretool.knowledge.event_door import Door, choose_door
+from sretool.knowledge.event_groups import BATCH, WAVES, Batch, EventView, Group, Selected
+from sretool.knowledge.events import event_proposal
+from sretool.knowledge.stored_events import EventPlace, place_of
+from sretool.model import Risk, Unknown
 from sretool.step import Duration
 from sretool.steps.kubernetes_event_cleanup import KubernetesEventCleanupParams
 
@@ -30,17 +34,23 @@ def group(**changed):
 
 
 SCHEDULER = group()
+PLACE = EventPlace(prefix="/registry/events/", known_from="the keys seen in etcd")
+API = Door(way="api", reason="the API server answers a small GET in 5 ms")
+ETCD = Door(way="etcd", reason="the API server is away", place=PLACE, through=("m1", "m2"))
 
 
 def selected(objects, *, overdue=None, **changed):
     sizes = [BATCH] * (objects // BATCH) + ([objects % BATCH] if objects % BATCH else [])
-    batches = tuple(Batch(last=f"pod-{index:03d}", objects=size) for index, size in enumerate(sizes))
+    batches = tuple(
+        Batch(first=f"at-{index:03d}", last=f"pod-{index:03d}", objects=size)
+        for index, size in enumerate(sizes)
+    )
     values = {"namespace": "shop", "reason": "FailedScheduling", "export": "/state/shop.jsonl"}
     return Selected(batches=batches, overdue=objects if overdue is None else overdue, **values | changed)
 
 
 def proposed(
-    *chosen, groups=(SCHEDULER,), earlier=(), named=True, probe=0.005, while_written=False, flood=100_000
+    *chosen, groups=(SCHEDULER,), earlier=(), named=True, door=API, while_written=False, flood=100_000
 ):
     view = EventView(
         total=sum(one.count for one in groups),
@@ -48,13 +58,14 @@ def proposed(
         selected=chosen,
         is_named=named,
         has_age=False,
-        probe_seconds=probe,
+        door=door,
+        revision=77,
     )
     return event_proposal(view, flood=flood, while_written=while_written, earlier=earlier, uses=USES)
 
 
 def numbers(proposal):
-    return [int(one.object.rpartition("/")[2]) for one in proposal.changes if one.verb == "delete-events"]
+    return [int(one.object.rpartition("/")[2]) for one in proposal.changes if one.verb.startswith("delete")]
 
 
 def done(changes):
@@ -73,8 +84,9 @@ def test_the_export_comes_first_and_batches_are_bounded_and_say_that_new_ones_go
 
 
 def test_waves_are_bounded():
-    waves = proposed(selected(45 * BATCH)).waves
-    assert [len(wave) for wave in waves] == [1, WAVE, WAVE, 5]
+    most = WAVES["delete-events"]
+    waves = proposed(selected((2 * most + 5) * BATCH)).waves
+    assert [len(wave) for wave in waves] == [1, most, most, 5]
 
 
 def test_what_is_left_keeps_the_names_that_were_approved():
@@ -82,11 +94,19 @@ def test_what_is_left_keeps_the_names_that_were_approved():
     made = done([*first.waves[0], *first.waves[1][:4]])
     assert numbers(first) == list(range(10, 0, -1))
     assert numbers(proposed(selected(6 * BATCH), earlier=made)) == [6, 5, 4, 3, 2, 1]
-    assert numbers(proposed(selected(5 * BATCH), earlier=made)) == [5, 4, 3, 2, 1]  # more was deleted
+    assert numbers(proposed(selected(5 * BATCH), earlier=made)) == [6, 5, 4, 3, 2]  # more was deleted
     grown = proposed(selected(20 * BATCH), earlier=made)  # what came meanwhile is not approved
     assert numbers(grown) == [6, 5, 4, 3, 2, 1]
     assert {one.key for one in grown.changes} <= {one.key for one in first.changes}
     assert grown.changes[0].selection["last"] == "pod-000"
+
+
+def test_batches_that_were_made_side_by_side_leave_the_numbers_of_the_others_free():
+    first = proposed(selected(4 * BATCH), door=ETCD)
+    made = done([first.changes[1], first.changes[3]])
+    assert numbers(proposed(selected(2 * BATCH), earlier=made, door=ETCD)) == [4, 2]
+    again = done(proposed(selected(2 * BATCH), earlier=made, door=ETCD).changes[:1])
+    assert numbers(proposed(selected(9 * BATCH), earlier=(*made, *again), door=ETCD)) == [2]
 
 
 def test_a_source_that_still_writes_refuses_the_deletion_and_says_what_stops_it():
@@ -111,10 +131,101 @@ def test_single_new_events_and_others_sources_do_not_keep_it(groups):
     assert proposed(selected(900), groups=groups).held == ()
 
 
-def test_a_slow_api_refuses_a_deletion():
-    proposal = proposed(selected(900), probe=1.4)
-    assert (proposal.waves, proposal.held[0].refused) == ((), True)
-    assert "a small GET takes 1.4 s" in proposal.held[0].why
+def test_without_a_door_nothing_is_planned_and_it_says_what_comes_first():
+    closed = Door(way="", reason="NOSPACE is raised", commands=("sretool runbook etcd-nospace",))
+    proposal = proposed(selected(900), door=closed)
+    (held,) = proposal.held
+    assert (proposal.waves, held.refused, held.why) == ((), True, "NOSPACE is raised")
+    assert held.commands == ("sretool runbook etcd-nospace",)
+    assert proposed(selected(99), door=closed).held == ()  # nothing is due
+
+
+def test_what_goes_from_etcd_is_told_by_keys_and_revision_and_by_another_name():
+    proposal = proposed(selected(900), door=ETCD)
+    ((first, second),) = proposal.waves  # exported batch by batch
+    assert {one.verb for one in proposal.changes} == {"delete-events-in-etcd"}
+    assert (first.risk, second.risk) == (Risk.IRREVERSIBLE, Risk.IRREVERSIBLE)
+    told = {name: first.selection[name] for name in ("prefix", "first", "last", "revision", "through")}
+    assert told == {
+        "prefix": "/registry/events/",
+        "first": "at-000",
+        "last": "pod-000",
+        "revision": 77,
+        "through": ["m1", "m2"],
+    }
+    (note,) = proposal.findings
+    assert "in etcd, after an export to /state: the API server is away" in note.sentence
+
+
+def test_a_door_that_changes_on_the_way_is_not_approved():
+    through_api, in_etcd = proposed(selected(900)), proposed(selected(900), door=ETCD)
+    assert not {one.key for one in through_api.changes} & {one.key for one in in_etcd.changes}
+
+
+def door(**changed):
+    values = {
+        "has_api": True,
+        "probe": 0.02,
+        "place": PLACE,
+        "has_nospace": False,
+        "versions": ["3.6.8"],
+        "through": ["m1"],
+    }
+    return choose_door(**values | changed)
+
+
+AWAY = Unknown("https://lab: connection refused")
+
+
+@pytest.mark.parametrize(
+    ("way", "words", "changed"),
+    [
+        ("api", "a small GET in 20 ms", {}),
+        ("api", "a small GET in 20 ms", {"place": Unknown("encrypted")}),
+        ("api", "a small GET in 20 ms", {"has_nospace": True}),
+        ("etcd", "connection refused", {"probe": AWAY}),
+        ("etcd", "a small GET takes 1.4 s (limit 1 s)", {"probe": 1.4}),
+        ("etcd", "keys below /registry/events/ only", {"probe": AWAY}),
+        ("", "and not in etcd either: encrypted", {"probe": AWAY, "place": Unknown("encrypted")}),
+        ("", "compact, defragment and disarm first", {"has_nospace": True, "versions": ["3.6.8", "3.5.6"]}),
+        ("", "compact, defragment", {"has_nospace": True, "versions": ["3.4.19"], "probe": AWAY}),
+        ("", "compact, defragment", {"has_nospace": True, "versions": ["odd"], "probe": AWAY}),
+        ("etcd", "", {"has_nospace": True, "versions": ["3.4.20", "3.5.7"], "probe": AWAY}),
+        ("", "names no kubeconfig", {"has_api": False, "probe": AWAY}),
+    ],
+)
+def test_the_door_follows_from_the_state(way, words, changed):
+    chosen = door(**changed)
+    assert (chosen.way, words in chosen.reason) == (way, True)
+
+
+PREFIX, OVERRIDES = "--etcd-prefix=", "--etcd-servers-overrides="
+
+
+@pytest.mark.parametrize(
+    ("expected", "roots", "flags"),
+    [
+        ("/registry/events/", [b"/registry/"], []),
+        ("/registry/events/", [b"/registry/"], [[f"{PREFIX}/registry", "--v=2"]]),
+        ("/kubernetes.io/events/", [b"/kubernetes.io/"], []),
+        ("/registry/events/", [b"/registry/"], [[f"{OVERRIDES}/events#https://10.0.0.1:2379"]]),
+        ("/registry/events/", [b"/registry/"], [[f"{OVERRIDES}/pods#https://10.9.9.9:2379"]]),
+        ("no events are seen", [], []),
+        ("seen under several prefixes", [b"/registry/", b"/b/"], []),
+        ("has --etcd-prefix=/other, but", [b"/registry/"], [[f"{PREFIX}/registry"], [f"{PREFIX}/other"]]),
+        ("in another etcd", [b"/registry/"], [[f"{OVERRIDES}/events#https://10.9.9.9:2379"]]),
+        (
+            "in another etcd",
+            [b"/registry/"],
+            [[f"{OVERRIDES}/x#https://a:1,/events#https://b:1;https://c:1"]],
+        ),
+    ],
+)
+def test_the_place_of_the_events_is_certain_or_unknown_with_the_reason(expected, roots, flags):
+    found = place_of(roots, flags, clients=["https://10.0.0.1:2379"])
+    told = found.reason if isinstance(found, Unknown) else found.prefix
+    assert expected in told
+    assert isinstance(found, Unknown) is not expected.startswith("/")
 
 
 @pytest.mark.parametrize(
@@ -159,17 +270,6 @@ def test_a_selection_that_is_half_or_malformed_is_an_error_before_any_request(wo
 # -- the survey ------------------------------------------------------------------------------------------------
 
 
-class Pages:
-    """What a reader is to the survey: pages of events, as they were written down."""
-
-    def __init__(self, *events):
-        self.events = [msgspec.convert(one, Event) for one in events]
-
-    def typed_pages(self, path, item, **_):
-        assert path == "/api/v1/events"
-        yield self.events
-
-
 def event(name, *, seconds_ago=600, reason="BackOff", namespace="shop", obj="web-7d9c5b8f4-x2x9z", **changed):
     at = (NOW - datetime.timedelta(seconds=seconds_ago)).strftime("%Y-%m-%dT%H:%M:%SZ")
     meta = {
@@ -189,16 +289,10 @@ def event(name, *, seconds_ago=600, reason="BackOff", namespace="shop", obj="web
 
 
 def survey(*events, **given):
-    values = {
-        "now": NOW,
-        "namespaces": (),
-        "reasons": (),
-        "older_than": 0.0,
-        "most": 10_000,
-        "is_named": False,
-    }
-    found = Survey(**values | given)
-    found.read(Pages(*events))
+    older_than = given.pop("older_than", 0.0)
+    values = {"reasons": (), "most": 10_000, "is_named": False, "each": older_than > 0}
+    found = Survey(Times.of(NOW, older_than=older_than, show=text_of), **values | given)
+    found.add([msgspec.convert(one, Event) for one in events])
     return found
 
 
