@@ -24,6 +24,7 @@ from sretool.knowledge.quota_view import Place, RolloutView, State
 from sretool.knowledge.quotas import (
     COUNTED,
     LIMIT_RANGE,
+    PLURALS,
     RESOURCE_QUOTA,
     CountedObject,
     Pod,
@@ -36,7 +37,7 @@ from sretool.model import Known, Unknown
 Object = Mapping[str, Any]
 
 _FEW = 8  # so many namespaces are asked for their pods one by one; more cost less in one list
-_SAMPLE = 32  # new namespaces of which the server is asked for a dry run, evenly spread over their names
+_SAMPLE = 12  # new namespaces of which the server is asked for a dry run, evenly spread over their names
 
 # The server's No that is about this moment, or about us, and not about one namespace's objects.
 _NOT_ABOUT_THE_OBJECT = (NotPermittedError, NoQuorumError, NoSpaceError, TooManyRequestsError)
@@ -93,13 +94,16 @@ def _place(
     there = {kind: live[kind].get((name, names[kind])) for kind in template.specs}
     exist = {kind: one for kind, one in there.items() if one is not None}
     quota = exist.get(RESOURCE_QUOTA)
+    now = {kind: state_of(one) for kind, one in there.items()}
+    wanted = {kind: {"spec": spec} for kind, spec in template.specs.items()}
     return Place(
         name=name,
-        now={kind: state_of(one) for kind, one in there.items()},
-        wanted={kind: {"spec": spec} for kind, spec in template.specs.items()},
+        now=now,
+        wanted=wanted,
         found={
             kind: json.dumps(one.get("spec", {}), sort_keys=True, separators=(",", ":"))
             for kind, one in exist.items()
+            if now[kind] != wanted[kind]  # of thousands that are as they should be nothing is told
         },
         uids={kind: one["metadata"]["uid"] for kind, one in exist.items()},
         others=tuple(sorted(others)),
@@ -137,10 +141,9 @@ def _tried(kubernetes: KubernetesReader, place: Place, names: Mapping[str, str])
         except _NOT_ABOUT_THE_OBJECT:
             raise
         except RejectedError as error:
-            commands = (
-                f"kubectl -n {place.name} get {path.rsplit('/', 2)[1]} {names[kind]} -o yaml --show-managed-fields",
-            )
-            return msgspec.structs.replace(place, refusal=error.message, refused_commands=commands)
+            live = f"{path.rsplit('/', 2)[1]} {names[kind]} -o yaml --show-managed-fields"
+            by_hand = error.then.replace("NAMESPACE", place.name) or f"kubectl -n {place.name} get {live}"
+            return msgspec.structs.replace(place, refusal=error.message, refused_commands=(by_hand,))
     return place
 
 
@@ -165,6 +168,39 @@ def _amount(name: str, one: CountedObject) -> int:
     if name != "requests.storage":
         return NANO
     return parse_quantity(one.spec.resources.requests.get("storage", "0"))
+
+
+def live_objects(
+    kubernetes: KubernetesReader, selections: Sequence[Mapping[str, Any]]
+) -> list[dict[str, Object]]:
+    """Return by kind what is there now of each selection (of a change); RemoteError when it cannot be read.
+
+    Few are read one by one, many from one list of each kind and name.
+    """
+    wanted = [(one["namespace"], kind, name) for one in selections for kind, name in one["names"].items()]
+    found: dict[tuple[str, str, str], Object | None] = {}
+    if len(selections) <= _FEW:
+        paths = [path_of(*one) for one in wanted]
+        found |= zip(wanted, kubernetes.side_by_side(paths, kubernetes.find), strict=True)
+    else:
+        lists = sorted({(kind, name) for _, kind, name in wanted})
+        for (kind, name), objects in zip(
+            lists, kubernetes.side_by_side(lists, lambda one: _named(kubernetes, *one)), strict=True
+        ):
+            found |= {(one["metadata"]["namespace"], kind, name): one for one in objects}
+    return [
+        {
+            kind: one
+            for kind, name in place["names"].items()
+            if (one := found.get((place["namespace"], kind, name))) is not None
+        }
+        for place in selections
+    ]
+
+
+def _named(kubernetes: KubernetesReader, kind: str, name: str) -> tuple[Object, ...]:
+    path = collection_path("v1", PLURALS[kind])
+    return _required(kubernetes.objects(path, field_selector=f"metadata.name={name}"))
 
 
 def state_of(live: Object | None) -> State:

@@ -7,10 +7,11 @@ import msgspec
 from sretool.cluster import ClusterReader
 from sretool.engine import events
 from sretool.engine.context import Run
-from sretool.engine.executor import OBSERVE_EVERY_SECONDS, SETTLE_SECONDS, Executor
+from sretool.engine.executor import SETTLE_SECONDS, Executor
 from sretool.engine.fates import Fate
 from sretool.engine.guards import Guards
 from sretool.engine.journal import done_outcomes
+from sretool.engine.maker import OBSERVE_EVERY_SECONDS
 from sretool.engine.plan import Plan, uncovered
 from sretool.engine.planner import proposal_of
 from sretool.errors import RefusedError, SretoolError, StalePlanError, WrongClusterError
@@ -65,7 +66,8 @@ class Carrier:
         try:
             make_or_stop(self._executor, wave)
         finally:
-            self.made.extend(change for change in wave if self._is_recorded_done(change))
+            done = {body["key"] for body in done_outcomes(self._run.journal.records)}
+            self.made.extend(change for change in wave if change.key in done)
         return True
 
     def _settled_proposal(self, spec: StepSpec) -> tuple[ClusterReader, Proposal]:
@@ -124,15 +126,12 @@ class Carrier:
                 self._run.journal.write("dropped", {"key": change.key, "reason": reason})
                 self._run.emit(events.ChangeDropped(change=change.key, reason=reason))
 
-    def _is_recorded_done(self, change: Change) -> bool:
-        return any(body["key"] == change.key for body in done_outcomes(self._run.journal.records))
-
 
 def make_or_stop(executor: Executor, wave: Sequence[Change]) -> None:
     """Make `wave`; StoppedError when one of its changes did not become what was planned."""
-    fate, why = executor.make(wave)
-    if fate is not Fate.DONE:
-        raise StoppedError(fate, why, commands=tuple(c for change in wave for c in change.commands))
+    bad = executor.make(wave)
+    if bad is not None:
+        raise StoppedError(bad.fate, bad.why, commands=bad.change.commands)
 
 
 class HeldError(RefusedError):

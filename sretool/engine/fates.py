@@ -17,6 +17,22 @@ class Fate(enum.StrEnum):
     UNKNOWN = "unknown"  # nobody can tell
 
 
+class Attempt(msgspec.Struct, frozen=True, kw_only=True):
+    """A change that was begun, and what looking at it showed."""
+
+    change: Change
+    outcome: Outcome
+    fate: Fate
+    why: str
+    seconds: float
+
+
+def unknown(change: Change, why: str, *, seconds: float) -> Attempt:
+    """Return the attempt of a change that was left to itself: nobody can tell."""
+    outcome = Outcome(result=Result.CANNOT_TELL, evidence=why)
+    return Attempt(change=change, outcome=outcome, fate=Fate.UNKNOWN, why=why, seconds=seconds)
+
+
 def outcome_body(change: Change, outcome: Outcome, *, seconds: float) -> dict[str, object]:
     """Return the body of an outcome record."""
     return {

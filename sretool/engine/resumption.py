@@ -1,5 +1,6 @@
 """An earlier run taken up again: what its journal leaves open is answered by looking at the cluster."""
 
+import itertools
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
@@ -14,7 +15,7 @@ from sretool.engine.executor import Executor
 from sretool.engine.fates import outcome_body
 from sretool.engine.guards import Guards
 from sretool.engine.journal import Record
-from sretool.engine.lock import LEVEL
+from sretool.engine.maker import Maker
 from sretool.engine.operate import Approver, Operation
 from sretool.engine.plan import Plan
 from sretool.errors import Touched
@@ -36,6 +37,11 @@ class Resumption:
     @property
     def records(self) -> Sequence[Record]:
         return self._run.journal.records
+
+    @property
+    def operation(self) -> Operation:
+        """Return the operation that goes on with the run."""
+        return self._operation
 
     def resume(self, approver: Approver | None) -> Ending:
         """Settle the open intents, then look, ask and carry out what is still due.
@@ -67,14 +73,14 @@ class Resumption:
         require_same_cluster(self._run.cluster.identity(read), plan.identity, self._run.cluster.name)
         with self._operation.lock(plan.identity):
             self._run.journal.write(how, {})
-            self._settle_open_intents()
+            self.settle()
             yield
 
     def _resume(self, approver: Approver | None) -> Ending:
-        return self._operation.go_on(approver, made=self._changes_with(Result.DONE))
+        return self._operation.go_on(approver, made=self.made())
 
     def _undo(self, plan: Plan, approver: Approver | None) -> Ending:
-        back, kept = self._reversals()
+        back, kept = self.reversals()
         for why in kept:
             self._run.emit(events.Noted(text=why))
         if not back:
@@ -89,46 +95,57 @@ class Resumption:
         self._run.emit(events.PlanReady(plan=undo, phase="undo"))
         if approver is None:
             return declined(undo, "looked only")
-        approval = approver(undo, LEVEL)
+        level = self.lock_level()
+        approval = approver(undo, level)
         if not approval.granted:
             return declined(undo, approval.how)
-        self._run.journal.write("approval", {"how": approval.how, "lock": LEVEL, "changes": undo.changes})
-        executor = Executor(self._run, self._guards, total=len(back))
-        for change in back:
-            self._run.interrupts.check()
-            executor.had_to_wait((change,), self._run.cluster.reader(self._run.deadline))
-            make_or_stop(executor, (change,))
+        self._run.journal.write("approval", {"how": approval.how, "lock": level, "changes": undo.changes})
+        self.take_back(back)
         return Ending(
             exit_code=0,
             sentence=f"undone and looked at: {len(back)} changes of run {self._run.id}",
             touched=Touched.CHANGED,
         )
 
-    def _reversals(self) -> tuple[list[Change], list[str]]:
-        """Return what can be taken back, and why the rest cannot."""
+    def lock_level(self) -> str:
+        """Return who is kept away by the lock, for the question."""
+        return self._guards.lock_level()
+
+    def take_back(self, back: Sequence[Change]) -> None:
+        """Make these changes that `reversals` returned, one at a time; raises what stops it."""
+        executor = Executor(self._run, self._guards, total=len(back))
+        for change in back:
+            self._run.interrupts.check()
+            executor.had_to_wait((change,), self._run.cluster.reader(self._run.deadline))
+            make_or_stop(executor, (change,))
+
+    def reversals(self) -> tuple[list[Change], list[str]]:
+        """Return what can be taken back, newest first, and why the rest cannot."""
         back, kept = [], []
-        for change in reversed(self._changes_with(Result.DONE)):
+        for change in undo_order(self.made()):
             if change.reverses or change.risk is Risk.READ:
                 continue
             if not change.can_be_undone:
                 kept.append(f"{change.verb} {change.label} is {change.risk}")
                 continue
-            now = Executor(self._run, self._guards, total=0).observe(change)
+            now = Maker(self._run).observe(change)
             if now.result is Result.DONE:
                 back.append(change.reversed())
             else:
                 kept.append(f"{change.verb} {change.label} is no longer as the run left it: {now.evidence}")
         return back, kept
 
-    def _settle_open_intents(self) -> None:
+    def settle(self) -> None:
         """Look at each change that was intended and has no outcome; the answers are journaled."""
-        executor = Executor(self._run, self._guards, total=0)
-        for change in self._open_intents():
+        maker = Maker(self._run)
+        for _, alike in itertools.groupby(self._open_intents(), key=lambda change: change.step):
+            changes = list(alike)  # of one step together: what is not done is given its time once, not each
             began = self._run.clock.monotonic()
-            outcome = executor.observe_until_settled(change)
+            outcomes = maker.settled(changes, self._run.emit)
             seconds = self._run.clock.monotonic() - began
-            self._run.journal.write("outcome", outcome_body(change, outcome, seconds=seconds))
-            self._run.emit(events.ChangeEnded(change=change, outcome=outcome, seconds=seconds))
+            for change, outcome in zip(changes, outcomes, strict=True):
+                self._run.journal.write("outcome", outcome_body(change, outcome, seconds=seconds))
+                self._run.emit(events.ChangeEnded(change=change, outcome=outcome, seconds=seconds))
 
     def _open_intents(self) -> list[Change]:
         """Return the intents whose last outcome is missing or says that nobody could tell."""
@@ -137,6 +154,10 @@ class Resumption:
             for change, result in self._last_results()
             if result in (None, Result.CANNOT_TELL, Result.STILL_GOING)
         ]
+
+    def made(self) -> list[Change]:
+        """Return the changes that were made and seen, in the order in which they were begun."""
+        return self._changes_with(Result.DONE)
 
     def _changes_with(self, wanted: Result) -> list[Change]:
         return [change for change, result in self._last_results() if result == wanted]
@@ -160,3 +181,9 @@ class Resumption:
     def _last_plan(self) -> Plan | None:
         plans = [record.body["plan"] for record in self._run.journal.records if "plan" in record.body]
         return msgspec.convert(plans[-1], Plan) if plans else None
+
+
+def undo_order(made: Sequence[Change]) -> list[Change]:
+    """Return changes newest first; of one step those first that hold back the others."""
+    steps = itertools.groupby(reversed(made), key=lambda change: change.step)
+    return [change for _, group in steps for change in sorted(group, key=lambda one: not one.undone_first)]

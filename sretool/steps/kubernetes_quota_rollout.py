@@ -1,19 +1,20 @@
 """The step kubernetes.quota-rollout: a ResourceQuota and a LimitRange in every chosen namespace, canary first."""
 
-from collections.abc import Sequence
-from typing import Annotated
+from collections.abc import Mapping, Sequence
+from typing import Annotated, Any
 
 import msgspec
 
 from sretool.cluster import ClusterReader, ClusterWriter
 from sretool.cluster.kubernetes_writer import KubernetesWriter
-from sretool.cluster.quota_places import read_rollout, state_of
-from sretool.errors import ConflictError, NotFoundError, RemoteError, UsageError
+from sretool.cluster.quota_places import live_objects, read_rollout, state_of
+from sretool.errors import ConflictError, NoAnswerError, NotFoundError, RemoteError, UsageError
 from sretool.knowledge.field_ownership import other_spec_owners
 from sretool.knowledge.namespaces import Selection, parse_selection
 from sretool.knowledge.quota_rollout import FIELD_MANAGER, body_of, path_of, rollout_proposal, to_apply
 from sretool.knowledge.quota_view import RolloutView
-from sretool.knowledge.quotas import LIMIT_RANGE, RESOURCE_QUOTA, Template, parse_template
+from sretool.knowledge.quotas import COUNTED_KINDS, LIMIT_RANGE, RESOURCE_QUOTA, Template, parse_template
+from sretool.knowledge.rights import to_read, to_write
 from sretool.model import Change, Outcome, Proposal, Result, Risk
 from sretool.step import Step
 
@@ -110,9 +111,19 @@ class KubernetesQuotaRollout(Step[KubernetesQuotaRolloutParams, KubernetesQuotaR
 
     uses = "kubernetes.quota-rollout"
     risk = Risk.REVERSIBLE
+    looks_together = 100
     reads_by_hand = (
         "kubectl get resourcequotas,limitranges -A",
         "kubectl describe resourcequotas -A  # used and hard",
+    )
+    rights = (
+        to_read("list", "namespaces"),
+        to_read("get list create patch", "resourcequotas"),
+        to_read("get list create patch", "limitranges"),
+        to_read("list", "pods", about="what is used today"),
+        *(to_read("list", one, group, only="where `hard` counts them") for group, one in COUNTED_KINDS),
+        to_write("delete", "resourcequotas", about="undo of what was created"),
+        to_write("delete", "limitranges", about="undo of what was created"),
     )
 
     def look(self, read: ClusterReader, params: KubernetesQuotaRolloutParams) -> KubernetesQuotaRolloutFacts:
@@ -143,41 +154,60 @@ class KubernetesQuotaRollout(Step[KubernetesQuotaRolloutParams, KubernetesQuotaR
         return rollout_proposal(facts.view, allow_over=params.allow_over, uses=self.uses)
 
     def apply(self, write: ClusterWriter, change: Change) -> None:
+        unclear: NoAnswerError | None = None
         for kind, state in to_apply(change).items():
             path = path_of(change.selection["namespace"], kind, change.selection["names"][kind])
-            if state is None:
-                _delete(write.kubernetes, path)
-            else:
-                body = body_of(change.selection, kind, state)
-                write.kubernetes.apply(path, body, field_manager=FIELD_MANAGER)
+            try:
+                if state is None:
+                    _delete(write.kubernetes, path)
+                else:
+                    body = body_of(change.selection, kind, state)
+                    write.kubernetes.apply(path, body, field_manager=FIELD_MANAGER)
+            except NoAnswerError as error:  # it may have been made, and the other object is due all the same
+                unclear = unclear or error
+        if unclear is not None:
+            raise unclear
 
     def observe(self, read: ClusterReader, change: Change) -> Outcome:
-        namespace, names = change.selection["namespace"], change.selection["names"]
-        paths = [path_of(namespace, kind, names[kind]) for kind in change.after]
+        return self.observe_each(read, [change])[0]
+
+    def observe_each(self, read: ClusterReader, changes: Sequence[Change]) -> Sequence[Outcome]:
         try:
-            found = read.kubernetes.side_by_side(paths, read.kubernetes.find)
+            found = live_objects(read.kubernetes, [change.selection for change in changes])
         except RemoteError as error:
-            return Outcome(result=Result.CANNOT_TELL, evidence=error.message)
-        live = dict(zip(change.after, found, strict=True))
-        states = {kind: state_of(one) for kind, one in live.items()}
-        said = ", ".join(f"{kind} {names[kind]}" for kind in live)
-        if states != dict(change.after):
-            nothing = states == dict(change.before)
-            what = "is as it was" if nothing else "is neither as it was nor as planned"
-            return Outcome(
-                result=Result.NOT_DONE if nothing else Result.PARTLY, evidence=f"{namespace}: {said} {what}"
-            )
-        others = {
-            owner
-            for kind, one in live.items()
-            if one is not None and change.before[kind] is None
-            for owner in other_spec_owners(one, FIELD_MANAGER)
-        }
-        if others:
-            return Outcome(
-                result=Result.PARTLY, evidence=f"{namespace}: {', '.join(sorted(others))} added to {said}"
-            )
-        return Outcome(result=Result.DONE, evidence=f"{namespace}: {said} as planned")
+            return [Outcome(result=Result.CANNOT_TELL, evidence=error.message)] * len(changes)
+        return [
+            _outcome(change, {kind: there.get(kind) for kind in change.after})
+            for change, there in zip(changes, found, strict=True)
+        ]
+
+
+def _outcome(change: Change, live: Mapping[str, Mapping[str, Any] | None]) -> Outcome:
+    """Compare the objects that are there with those that were, and with those that are to be."""
+    namespace, names = change.selection["namespace"], change.selection["names"]
+    states = {kind: state_of(one) for kind, one in live.items()}
+    said = ", ".join(f"{kind} {names[kind]}" for kind in live)
+    if states != dict(change.after):
+        nothing = states == dict(change.before)
+        seen = ", ".join(f"{kind} {names[kind]} is {_standing(change, kind, states[kind])}" for kind in live)
+        return Outcome(result=Result.NOT_DONE if nothing else Result.PARTLY, evidence=f"{namespace}: {seen}")
+    others = {
+        owner
+        for kind, one in live.items()
+        if one is not None and change.before[kind] is None
+        for owner in other_spec_owners(one, FIELD_MANAGER)
+    }
+    if others:
+        return Outcome(
+            result=Result.PARTLY, evidence=f"{namespace}: {', '.join(sorted(others))} added to {said}"
+        )
+    return Outcome(result=Result.DONE, evidence=f"{namespace}: {said} as planned")
+
+
+def _standing(change: Change, kind: str, state: object) -> str:
+    if state == change.after[kind]:
+        return "as planned"
+    return "as it was" if state == change.before[kind] else "neither as it was nor as planned"
 
 
 def _delete(kubernetes: KubernetesWriter, path: str) -> None:

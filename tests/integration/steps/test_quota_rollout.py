@@ -338,6 +338,29 @@ def test_killed_anywhere_and_resumed_every_namespace_has_both_objects(team, run,
     assert run(two).returncode == 0
 
 
+def test_killed_in_the_midst_of_many_side_by_side_and_resumed(team, run):
+    many = team(24)
+    assert run(many, "--approve", "reversible", crash="inside:20").returncode == -signal.SIGKILL
+    resumed = run.sretool("resume", run.sretool.run_ids()[-1], "--approve", "reversible")
+    assert resumed.returncode == 0, resumed.stdout + resumed.stderr
+    assert all(many.quota(name) and many.limits(name) for name in many.names)
+    outcomes = [record["body"] for record in run.sretool.journal() if record["kind"] == "outcome"]
+    assert {body["key"].rpartition("/")[2] for body in outcomes} == set(many.names)
+    assert run(many).returncode == 0
+
+
+def test_many_are_seen_one_by_one_as_they_are_together(team, steps):
+    many = team(9)
+    changes = many.plan().changes
+    for change in changes[1:]:
+        STEP.apply(steps.writer(), change)
+    many.somebody_sets(many.names[3], {"pods": "99"})
+    together = STEP.observe_each(steps.reader(), changes)
+    assert together == [STEP.observe(steps.reader(), change) for change in changes]
+    results = [outcome.result for outcome in together]
+    assert results == [Result.NOT_DONE, *[Result.DONE] * 2, Result.PARTLY, *[Result.DONE] * 5]
+
+
 def test_what_a_crash_left_half_made_and_a_resume_finished_is_undone_whole(team, run):
     one = team()
     run(one, "--approve", "reversible", crash="after:1")
