@@ -110,10 +110,11 @@ def leader_unchanged(context: GuardContext) -> GuardAnswer:
 def _only_member(context: GuardContext, votes: Votes) -> GuardAnswer:
     if votes.spare < 0:
         return (wait if votes.spare_soon >= 0 else refuse)("quorum", str(votes))
-    if context.unattended:
+    if context.unattended and not context.in_window:
         return refuse(
             "quorum",
-            "the cluster has one member: its stall is an outage, which needs a person at a terminal",
+            "the cluster has one member: its stall is an outage, which needs a person at a terminal, or a "
+            "maintenance window (--window)",
         )
     return passed("quorum", "the cluster has one member: its stall is an outage")
 

@@ -4,7 +4,7 @@ from typing import Literal
 
 import msgspec
 
-from sretool.model import Change, EtcdState, MemberState
+from sretool.model import Change, ControlPlaneLease, EtcdState, Known, MemberState
 
 
 class GuardAnswer(msgspec.Struct, frozen=True, kw_only=True):
@@ -23,7 +23,9 @@ class GuardAnswer(msgspec.Struct, frozen=True, kw_only=True):
 class GuardContext(msgspec.Struct, frozen=True, kw_only=True):
     """A change, the cluster as it is now, and as it was when the run began.
 
-    `moves` is how often this run moved leadership.
+    `moves` is how often this run moved leadership. `leases_before` are the control plane's leases right after
+    the run's last change that stalled a member, None before the first. `in_window`: a maintenance window was
+    declared, and it is open.
     """
 
     state: EtcdState
@@ -32,6 +34,8 @@ class GuardContext(msgspec.Struct, frozen=True, kw_only=True):
     moves: int
     unattended: bool
     accepted: tuple[str, ...] = ()
+    in_window: bool = False
+    leases_before: Known[tuple[ControlPlaneLease, ...]] | None = None
 
     def is_accepted(self, word: str) -> bool:
         """Tell whether a person, who is there to see what happens, overrode the rule with `--accept word`."""
@@ -47,9 +51,9 @@ def passed(rule: str, reason: str) -> GuardAnswer:
     return GuardAnswer(verdict="pass", rule=rule, reason=reason)
 
 
-def wait(rule: str, reason: str) -> GuardAnswer:
-    """The rule does not hold yet: it is asked again until the settle time is over."""
-    return GuardAnswer(verdict="wait", rule=rule, reason=reason)
+def wait(rule: str, reason: str, accept: str = "") -> GuardAnswer:
+    """The rule does not hold yet: it is asked again until the settle time is over; a person may accept that."""
+    return GuardAnswer(verdict="wait", rule=rule, reason=reason, accept=accept)
 
 
 def refuse(rule: str, reason: str, accept: str = "") -> GuardAnswer:

@@ -3,11 +3,12 @@
 from collections.abc import Callable
 
 from sretool.knowledge import guard_cluster as cluster
+from sretool.knowledge import guard_leases as leases
 from sretool.knowledge import guard_members as members
 from sretool.knowledge.guard_context import GuardAnswer, GuardContext, passed
 from sretool.model import Change, Effect
 
-__all__ = ["GuardAnswer", "GuardContext", "judge"]
+__all__ = ["GuardAnswer", "GuardContext", "is_gentle", "judge"]
 
 Rule = Callable[[GuardContext], GuardAnswer]
 
@@ -18,6 +19,7 @@ _STALLS: tuple[Rule, ...] = (
     members.nothing_in_flight,
     members.nobody_catching_up,
     members.raft_lag,
+    leases.leases_renewed,
 )
 # These help a cluster in need: margin, lag and churn do not forbid them.
 _HELPS = frozenset(
@@ -46,13 +48,16 @@ def judge(context: GuardContext) -> tuple[GuardAnswer, ...]:
     return tuple(sorted(answers, key=lambda answer: _BADNESS.index(answer.verdict)))
 
 
+def is_gentle(change: Change) -> bool:
+    """Tell whether it stalls nobody. An effect that is not known to be gentle, or none at all, is not."""
+    return bool(change.effects) and set(change.effects) <= _HELPS | {Effect.SAVES_LOCALLY}
+
+
 def _rules(change: Change) -> tuple[Rule, ...]:
     effects = set(change.effects)
     if effects == {Effect.SAVES_LOCALLY}:
         return ()
-    # An effect that is not known to be gentle, or none at all, meets every rule.
-    gentle = bool(effects) and effects <= _HELPS | {Effect.SAVES_LOCALLY}
-    rules = _EVERY_CHANGE + ((cluster.has_quorum,) if gentle else _STALLS)
+    rules = _EVERY_CHANGE + ((cluster.has_quorum,) if is_gentle(change) else _STALLS)
     if Effect.STALLS_MEMBER in effects:
         rules += (members.disk_free,)
     if Effect.MOVES_LEADERSHIP in effects:

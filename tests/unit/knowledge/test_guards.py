@@ -144,6 +144,11 @@ STALLS = {
     "one names another leader": (state(member(1), member(2), member(3, leader=3)), {}, ("wait", "quorum")),
     "nobody knows a leader": (state(*(member(n, leader=0) for n in (1, 2, 3))), {}, ("wait", "quorum")),
     "a single member, nobody there": (state(member(1)), {"change": change(number=1)}, ("refuse", "quorum")),
+    "a single member, nobody there, in its window": (
+        state(member(1)),
+        {"in_window": True, "change": change(number=1)},
+        "pass",
+    ),
     "a single member, a person": (state(member(1)), {"unattended": False, "change": change(number=1)}, "pass"),
     "lag 100": (state(member(1), member(2), member(3, raft_applied_index=4900)), {}, "pass"),
     "lag 101": (state(member(1), member(2), member(3, raft_applied_index=4899)), {}, ("wait", "raft-lag")),
