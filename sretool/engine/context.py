@@ -8,7 +8,8 @@ from sretool.clock import Clock, Deadline
 from sretool.cluster import Cluster
 from sretool.engine.events import Sink
 from sretool.engine.interrupts import Interrupts
-from sretool.engine.journal import Journal
+from sretool.engine.journal import JournalView
+from sretool.knowledge.window import Window
 from sretool.runbook.model import Runbook
 from sretool.step import AnyStep
 
@@ -25,8 +26,9 @@ class Run:
     cluster: Cluster
     clock: Clock
     deadline: Deadline
-    journal: Journal
+    journal: JournalView
     interrupts: Interrupts
     emit: Sink
     accepted: tuple[str, ...] = ()  # guards that a person overrode with --accept
     unattended: bool = True
+    window: Window | None = None  # no change is made outside of it

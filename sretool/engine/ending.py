@@ -61,7 +61,7 @@ def ending_of_look(plan: Plan, verdicts: Mapping[str, VerdictNext]) -> Ending:
     then = f"a person may override with: {', '.join(f'--accept {word}' for word in accept)}" if accept else ""
     if code == 3:
         then = f"{plan.command}  (asks first)"
-    then = "; ".join(part for part in (then, *_next_runbooks(plan, verdicts)) if part)
+    then = "; ".join(part for part in (then, *next_runbooks(plan, verdicts)) if part)
     return Ending(exit_code=code, sentence=sentence, then=then, commands=commands)
 
 
@@ -86,12 +86,12 @@ def ending_of_verify(after: Plan, verdicts: Mapping[str, VerdictNext], *, run_id
         exit_code=code,
         sentence=sentence,
         touched=Touched.CHANGED,
-        then="; ".join((f"sretool report {run_id}", *_next_runbooks(after, verdicts))),
+        then="; ".join((f"sretool report {run_id}", *next_runbooks(after, verdicts))),
         commands=commands,
     )
 
 
-def _next_runbooks(plan: Plan, verdicts: Mapping[str, VerdictNext]) -> list[str]:
+def next_runbooks(plan: Plan, verdicts: Mapping[str, VerdictNext]) -> list[str]:
     """Return, for each cause that the runbook knows a successor for, what to run next."""
     causes = {finding.verdict for finding in plan.findings if finding.is_cause}
     return [

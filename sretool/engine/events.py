@@ -46,7 +46,7 @@ class ReadRetried(Event, frozen=True, kw_only=True):
 
 
 class PlanReady(Event, frozen=True, kw_only=True):
-    """Looking is over. `phase` is `plan`, `resume` or `verify`."""
+    """Looking is over. `phase` is `plan`, `resume` or `verify`; `look` in a stage that only looks."""
 
     plan: Plan
     phase: str
@@ -98,6 +98,23 @@ class ChangeDropped(Event, frozen=True, kw_only=True):
 
     change: str
     reason: str
+
+
+class StageBegan(Event, frozen=True, kw_only=True):
+    """A stage of a playbook begins; `runbooks` are the parts that it runs."""
+
+    stage: str
+    about: str
+    gate: str
+    runbooks: tuple[str, ...]
+
+
+class StageEnded(Event, frozen=True, kw_only=True):
+    """A stage of a playbook has ended, was skipped or is held back. `exit_code` is None where it did not run."""
+
+    stage: str
+    exit_code: int | None
+    sentence: str
 
 
 class Noted(Event, frozen=True, kw_only=True):

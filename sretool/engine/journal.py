@@ -7,7 +7,7 @@ import os
 import signal
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, Protocol
 
 import msgspec
 
@@ -25,14 +25,52 @@ _NEEDED = {  # what every reader of a record may rely on
 }
 
 
-class Record(msgspec.Struct, frozen=True, kw_only=True):
-    """One line of the journal. `seal` is the SHA-256 of the line before it (zeros in the first)."""
+class Record(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
+    """One line of the journal. `seal` is the SHA-256 of the line before it (zeros in the first).
+
+    `scope` is the part of a playbook that wrote it, `STAGE/RUNBOOK`; empty for the run as a whole.
+    """
 
     number: int
     at: datetime.datetime
-    kind: str  # begin, plan, retry, approval, intent, outcome, dropped, resume, undo, verify, end
+    kind: (
+        str  # begin, plan, retry, approval, intent, outcome, dropped, resume, undo, verify, end, stage, facts
+    )
     body: Mapping[str, Any]
     seal: str
+    scope: str = ""
+
+
+class JournalView(Protocol):
+    """What one operation needs of a journal: its own records, and a place for more."""
+
+    @property
+    def records(self) -> Sequence[Record]:
+        """Return the records so far."""
+
+    def write(self, kind: str, body: Mapping[str, Any]) -> None:
+        """Append one record."""
+
+    def write_all(self, entries: Sequence[tuple[str, Mapping[str, Any]]]) -> None:
+        """Append several records with one fsync."""
+
+
+class Scoped:
+    """Of a journal the records of one part of a playbook: to its operation it is the whole journal."""
+
+    def __init__(self, journal: "Journal", scope: str) -> None:
+        self._journal = journal
+        self._scope = scope
+
+    @property
+    def records(self) -> Sequence[Record]:
+        return [record for record in self._journal.records if record.scope == self._scope]
+
+    def write(self, kind: str, body: Mapping[str, Any]) -> None:
+        self.write_all([(kind, body)])
+
+    def write_all(self, entries: Sequence[tuple[str, Mapping[str, Any]]]) -> None:
+        self._journal.write_all(entries, scope=self._scope)
 
 
 class Journal:
@@ -74,24 +112,25 @@ class Journal:
         """Append one record and fsync it; StateError when it is not safely on disk."""
         self.write_all([(kind, body)])
 
-    def write_all(self, entries: list[tuple[str, Mapping[str, Any]]]) -> None:
+    def write_all(self, entries: Sequence[tuple[str, Mapping[str, Any]]], *, scope: str = "") -> None:
         """Append several records with one fsync. A signal waits until they are on disk: a record written and
         not remembered would break the chain."""
         before = signal.pthread_sigmask(signal.SIG_BLOCK, (signal.SIGINT, signal.SIGTERM, signal.SIGHUP))
         try:
-            self._append(entries)
+            self._append([(kind, body, scope) for kind, body in entries])
         finally:
             signal.pthread_sigmask(signal.SIG_SETMASK, before)
 
-    def _append(self, entries: list[tuple[str, Mapping[str, Any]]]) -> None:
+    def _append(self, entries: Sequence[tuple[str, Mapping[str, Any], str]]) -> None:
         lines = b""
-        for kind, body in entries:
+        for kind, body, scope in entries:
             record = Record(
                 number=len(self.records),
                 at=self._clock.now(),
                 kind=kind,
                 body=msgspec.to_builtins(body, enc_hook=plain_number),
                 seal=self._seal,
+                scope=scope,
             )
             line = msgspec.json.encode(record)
             self._seal = hashlib.sha256(line).hexdigest()

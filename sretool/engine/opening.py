@@ -5,6 +5,7 @@ import os
 import socket
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
+from typing import Any
 
 from sretool import __version__
 from sretool.clock import Clock, Deadline
@@ -18,6 +19,7 @@ from sretool.engine.operate import Operation
 from sretool.engine.resumption import Resumption
 from sretool.engine.runs import new_run_id, runs_folder
 from sretool.errors import StateError
+from sretool.knowledge.window import Window
 from sretool.runbook.loader import load_runbook, resolve_params
 from sretool.runbook.model import Runbook
 from sretool.step import AnyStep
@@ -34,6 +36,7 @@ class Terms:
     emit: Sink
     unattended: bool
     accepted: tuple[str, ...] = ()
+    window: Window | None = None
 
 
 @contextmanager
@@ -45,15 +48,22 @@ def opened_run(
     A run that only looks (`may_write` False) goes on without one, and says so. `given` are the parameters as
     the person wrote them.
     """
-    run_id = new_run_id(terms.clock.now())
-    folder = runs_folder() / run_id
     resolve_params(runbook, given)  # a wrong parameter leaves no folder behind
-    begin = {
+    run_id = new_run_id(terms.clock.now())
+    begin = {"runbook": runbook.name, "text": runbook.text, "origin": runbook.origin, "given": dict(given)}
+    journal = begin_journal(run_id, begin, entry, terms, may_write=may_write)
+    with connected(entry, terms.clock, journal) as (cluster, interrupts):
+        run = _run(run_id, runbook, given, cluster, journal, interrupts, terms)
+        yield Operation(run, run_folder=runs_folder() / run_id)
+
+
+def begin_journal(
+    run_id: str, begin: Mapping[str, Any], entry: ClusterEntry, terms: Terms, *, may_write: bool
+) -> Journal:
+    """Return a new journal that holds its first record: who began what, where."""
+    body = {
         "run": run_id,
-        "runbook": runbook.name,
-        "text": runbook.text,
-        "origin": runbook.origin,
-        "given": dict(given),
+        **begin,
         "cluster": entry.cluster,
         "user": user_name(),
         "host": socket.gethostname(),
@@ -63,35 +73,40 @@ def opened_run(
         "unattended": terms.unattended,
     }
     try:
-        journal = Journal.create(folder, terms.clock)
-        journal.write("begin", begin)
+        journal = Journal.create(runs_folder() / run_id, terms.clock)
+        journal.write("begin", body)
     except StateError as error:
         if may_write:
             raise
         terms.emit(Noted(text=f"this look leaves no record: {error.message}"))
         journal = Journal(None, terms.clock)
-        journal.write("begin", begin)
-    with _connected(entry, terms.clock, journal) as (cluster, interrupts):
-        yield Operation(_run(run_id, runbook, given, cluster, journal, interrupts, terms), run_folder=folder)
+        journal.write("begin", body)
+    return journal
 
 
 @contextmanager
 def reopened_run(run_id: str, entry_of: Callable[[str], ClusterEntry], terms: Terms) -> Iterator[Resumption]:
     """Yield an earlier run, to be resumed or undone; StateError when its journal is damaged."""
-    folder = runs_folder() / run_id
-    journal = Journal.reopen(folder, terms.clock)
+    journal, begin = reopen_journal(run_id, terms.clock)
+    runbook = load_runbook(begin["text"], origin=begin["origin"], catalogue=terms.catalogue)
+    with connected(entry_of(begin["cluster"]), terms.clock, journal) as (cluster, interrupts):
+        run = _run(run_id, runbook, begin["given"], cluster, journal, interrupts, terms)
+        yield Resumption(run, run_folder=runs_folder() / run_id)
+
+
+def reopen_journal(run_id: str, clock: Clock) -> tuple[Journal, Mapping[str, Any]]:
+    """Return an earlier run's journal, open, and the body of its first record."""
+    journal = Journal.reopen(runs_folder() / run_id, clock)
     begin = next((record.body for record in journal.records if record.kind == "begin"), None)
     if begin is None:
         journal.close()
         raise StateError(f"run {run_id} was ended before it began: its journal is empty")
-    runbook = load_runbook(begin["text"], origin=begin["origin"], catalogue=terms.catalogue)
-    with _connected(entry_of(begin["cluster"]), terms.clock, journal) as (cluster, interrupts):
-        run = _run(run_id, runbook, begin["given"], cluster, journal, interrupts, terms)
-        yield Resumption(run, run_folder=folder)
+    return journal, begin
 
 
 @contextmanager
-def _connected(entry: ClusterEntry, clock: Clock, journal: Journal) -> Iterator[tuple[Cluster, Interrupts]]:
+def connected(entry: ClusterEntry, clock: Clock, journal: Journal) -> Iterator[tuple[Cluster, Interrupts]]:
+    """Yield the open cluster while signals are caught; close the journal at the end."""
     try:
         with Interrupts(clock) as interrupts, Cluster(entry, clock) as cluster:
             yield cluster, interrupts
@@ -122,4 +137,5 @@ def _run(
         emit=terms.emit,
         accepted=terms.accepted,
         unattended=terms.unattended,
+        window=terms.window,
     )

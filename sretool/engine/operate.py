@@ -1,6 +1,6 @@
 """The operations a person asks for: run a runbook, apply a saved plan, resume a run. Each ends in an Ending."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 
 import msgspec
@@ -12,7 +12,7 @@ from sretool.engine.ending import Ending, declined, ending_of_look, ending_of_ve
 from sretool.engine.fates import Fate
 from sretool.engine.guards import Guards
 from sretool.engine.journal import Record, done_outcomes
-from sretool.engine.lock import LEVEL, ClusterLock
+from sretool.engine.lock import ClusterLock
 from sretool.engine.plan import Plan, uncovered
 from sretool.engine.planner import Planner
 from sretool.engine.runs import locks_folder
@@ -45,6 +45,8 @@ class Operation:
         self._guards = Guards(run)
         self._run_folder = run_folder
         self._carrier: Carrier | None = None
+        self.facts: Mapping[str, msgspec.Struct] = {}
+        """What each step read at the last look, by the step's id."""
 
     @property
     def run_id(self) -> str:
@@ -64,17 +66,25 @@ class Operation:
 
     def go_on(self, approver: Approver | None, *, made: Sequence[Change]) -> Ending:
         """Look again and carry out what is still due; `made` is done already. The caller holds the lock."""
-        plan = self.look(phase="resume", made=made)
-        if not plan.changes:
-            return self._verify() if made else ending_of_look(plan, self._run.runbook.verdicts)
-        if approver is None:
+        return self._go_on(self.look(phase="resume", made=made), approver, made)
+
+    def carry_out(self, plan: Plan, approver: Approver, *, made: Sequence[Change]) -> Ending:
+        """Carry out what was just looked for; `made` is done already. The caller holds the lock."""
+        return self.ended(lambda: self._go_on(plan, approver, made))
+
+    def _go_on(self, plan: Plan, approver: Approver | None, made: Sequence[Change]) -> Ending:
+        if not plan.changes and made:
+            return self._verify()
+        if not plan.changes or approver is None:
             return ending_of_look(plan, self._run.runbook.verdicts)
         return self._ask_and_carry(plan, approver, made=made)
 
     def look(self, *, phase: str = "plan", made: Sequence[Change] = ()) -> Plan:
         """Look with every step and return the plan, journaled."""
         read = self._run.cluster.reader(self._run.deadline)
-        plan = Planner(self._run, self._guards).plan(read, made=made)
+        planner = Planner(self._run, self._guards)
+        plan = planner.plan(read, made=made)
+        self.facts = planner.facts
         self._run.journal.write(phase, {"plan": plan})
         self._run.emit(events.PlanReady(plan=plan, phase=phase))
         return plan
@@ -90,11 +100,12 @@ class Operation:
 
     def _ask_and_carry(self, plan: Plan, approver: Approver, *, made: Sequence[Change]) -> Ending:
         with self._run.interrupts.at_a_question():
-            approval = approver(plan, LEVEL)
+            level = self.lock_level()
+            approval = approver(plan, level)
         if not approval.granted:
             return declined(plan, approval.how)
-        self._run.journal.write("approval", {"how": approval.how, "lock": LEVEL, "changes": plan.changes})
-        self._run.emit(events.Approved(how=approval.how, lock=LEVEL))
+        self._run.journal.write("approval", {"how": approval.how, "lock": level, "changes": plan.changes})
+        self._run.emit(events.Approved(how=approval.how, lock=level))
         self._carrier = Carrier(self._run, self._guards, plan, made)
         self._carrier.carry_out()
         return self._verify()
@@ -120,6 +131,10 @@ class Operation:
             after, self._run.runbook.verdicts, run_id=self._run.id, made=len(done_outcomes(self.records))
         )
 
+    def lock_level(self) -> str:
+        """Return who is kept away by the lock, for the question; the API server is asked, nothing is stored."""
+        return self._guards.lock_level()
+
     def lock(self, identity: Identity) -> ClusterLock:
         """Return the lock that keeps other runs off this etcd cluster while it is held."""
         return ClusterLock(
@@ -128,6 +143,7 @@ class Operation:
             run_id=self._run.id,
             run_folder=self._run_folder,
             clock=self._run.clock,
+            lease=self._run.cluster.lease,
         )
 
     def _require_covered(self, plan: Plan, approved: Plan) -> None:
@@ -201,16 +217,17 @@ class Operation:
         return self._touched() != Touched.NOTHING
 
     def _touched(self) -> Touched:
-        """Return whether the cluster was changed, from the journal alone."""
-        risks = {change.key: change.risk for change in self._intents()}
-        results = {
-            record.body["key"]: record.body["outcome"]["result"]
-            for record in self._run.journal.records
-            if record.kind == "outcome"
-        }
-        writes = {key: results.get(key) for key, risk in risks.items() if risk > Risk.READ}
-        if any(result in (None, Result.CANNOT_TELL, Result.STILL_GOING) for result in writes.values()):
-            return Touched.UNKNOWN
-        if any(result != Result.NOT_DONE for result in writes.values()):
-            return Touched.CHANGED
-        return Touched.NOTHING
+        return touched_of(self._run.journal.records)
+
+
+def touched_of(records: Sequence[Record]) -> Touched:
+    """Return whether the cluster was changed, from one operation's records alone."""
+    intents = (msgspec.convert(one.body["change"], Change) for one in records if one.kind == "intent")
+    risks = {change.key: change.risk for change in intents}
+    results = {one.body["key"]: one.body["outcome"]["result"] for one in records if one.kind == "outcome"}
+    writes = {key: results.get(key) for key, risk in risks.items() if risk > Risk.READ}
+    if any(result in (None, Result.CANNOT_TELL, Result.STILL_GOING) for result in writes.values()):
+        return Touched.UNKNOWN
+    if any(result != Result.NOT_DONE for result in writes.values()):
+        return Touched.CHANGED
+    return Touched.NOTHING

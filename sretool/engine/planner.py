@@ -5,6 +5,7 @@ from collections.abc import Callable, Mapping, Sequence
 import msgspec
 
 from sretool.cluster import ClusterReader
+from sretool.cluster.by_hand import commands_by_hand, proposal_by_hand
 from sretool.engine import events
 from sretool.engine.context import Run
 from sretool.engine.guards import Guards
@@ -26,10 +27,15 @@ class Planner:
         self._due: dict[str, Known[bool]] = {}
         self._changes: list[Change] = []
         self._findings: list[Finding] = []
-        self._held: list[Held] = []
+        self._held: list[tuple[str, Held]] = []  # with the step's id
         self._failed_precautions: dict[str, Held] = {}
         self._skipped: list[Skipped] = []
         self._made: tuple[Change, ...] = ()
+
+    @property
+    def facts(self) -> Mapping[str, msgspec.Struct]:
+        """Return what each step read, by the step's id; a step that was skipped or could not look has none."""
+        return self._facts
 
     def plan(self, read: ClusterReader, *, made: Sequence[Change] = ()) -> Plan:
         """Return the plan. `made` are the changes of this run that are done already (resume).
@@ -44,6 +50,7 @@ class Planner:
             self._visit(spec, read)
         changes, held = without_failed_precautions(self._changes, self._failed_precautions)
         changes = drop_idle_precautions(changes, self._precautions())
+        order = [spec.id for spec in self._run.runbook.steps]
         return Plan(
             runbook=self._run.runbook.name,
             text=self._run.runbook.text,
@@ -54,8 +61,9 @@ class Planner:
             made_at=self._run.clock.now(),
             changes=changes,
             findings=merge_findings(self._findings),
-            held=(*self._held, *held),
+            held=tuple(one for _, one in sorted((*self._held, *held), key=lambda one: order.index(one[0]))),
             skipped=tuple(self._skipped),
+            notes=self._guards.notes(changes),
         )
 
     def _visit(self, spec: StepSpec, read: ClusterReader) -> None:
@@ -67,7 +75,8 @@ class Planner:
             self._due[spec.id] = condition
             self._skip(spec, f"cannot tell whether it is needed: {condition.reason}")
             if self._run.steps[spec.id].risk > Risk.READ:
-                self._held.append(Held(what=f"step {spec.id}", why=condition.reason, refused=False))
+                unknown = Held(what=f"step {spec.id}", why=condition.reason, refused=False)
+                self._held.append((spec.id, unknown))
             return
         self._run.emit(events.LookStarted(step=spec.id, uses=spec.uses))
         began = self._run.clock.monotonic()
@@ -75,13 +84,14 @@ class Planner:
             proposal = self._propose(spec, read)
         except RemoteError as error:
             proposal = self._failed(spec, error)
+        proposal = proposal_by_hand(proposal, read.etcd.members)
         allowed, held = self._guards.sift(proposal.changes, read) if proposal.changes else ((), ())
         self._changes.extend(allowed)
         self._findings.extend(proposal.findings)
         if self._run.steps[spec.id].precaution and proposal.held + held:
             self._failed_precautions[spec.id] = (proposal.held + held)[0]
         else:
-            self._held.extend(proposal.held + held)
+            self._held.extend((spec.id, one) for one in proposal.held + held)
         self._due[spec.id] = self._due_of(allowed, proposal.held + held)
         self._run.emit(
             events.LookEnded(
@@ -137,7 +147,7 @@ class Planner:
 
     def _by_hand(self, spec: StepSpec, read: ClusterReader) -> tuple[str, ...]:
         members = read.etcd.members
-        return tuple(
+        commands = (
             command.format(
                 endpoints=",".join(member.client for member in members),
                 endpoint=members[0].client,
@@ -145,6 +155,7 @@ class Planner:
             )
             for command in self._run.steps[spec.id].reads_by_hand
         )
+        return commands_by_hand(commands, members)
 
     def _retried(self, spec: StepSpec, look: Callable[[], msgspec.Struct]) -> msgspec.Struct:
         if spec.retry is None:
@@ -200,21 +211,25 @@ def proposal_of(spec: StepSpec, proposal: Proposal, *, made: Sequence[Change]) -
 
 def without_failed_precautions(
     changes: Sequence[Change], failed: Mapping[str, Held]
-) -> tuple[tuple[Change, ...], tuple[Held, ...]]:
-    """Return the changes that may be made, and those held back because a precaution cannot be taken first."""
+) -> tuple[tuple[Change, ...], tuple[tuple[str, Held], ...]]:
+    """Return the changes that may be made, and those held back because a precaution cannot be taken first, each
+    with its step's id."""
     if not failed or not changes:
         return tuple(changes), ()
     step_id, why = next(iter(failed.items()))
     held = tuple(
-        Held(
-            what=f"{change.verb} {change.label}",
-            why=f"the precaution «{step_id}» cannot be taken first: {why.why}",
-            refused=why.refused,
-            commands=change.commands,
+        (
+            change.step,
+            Held(
+                what=f"{change.verb} {change.label}",
+                why=f"the precaution «{step_id}» cannot be taken first: {why.why}",
+                refused=why.refused,
+                commands=change.commands,
+            ),
         )
         for change in changes
     )
-    return (), (why, *held)
+    return (), ((step_id, why), *held)
 
 
 def drop_idle_precautions(changes: Sequence[Change], precautions: frozenset[str]) -> tuple[Change, ...]:

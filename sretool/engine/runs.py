@@ -45,6 +45,11 @@ def list_runs(folder: Path) -> tuple[RunSummary, ...]:
     return tuple(_summary(run_id, folder / run_id) for run_id in ids)
 
 
+def is_playbook(run_id: str) -> bool:
+    """Tell whether this run is one of a playbook; StateError when its journal is damaged."""
+    return any("playbook" in record.body for record in read_journal(runs_folder() / run_id)[:1])
+
+
 def require_run(folder: Path, run_id: str, *, unfinished: bool = False) -> str:
     """Return the id of the run meant: given, abbreviated, or the newest (unfinished) one; UsageError else."""
     known = [
@@ -92,6 +97,8 @@ def _summary(run_id: str, folder: Path) -> RunSummary:
 def _last_end(records: list[Record]) -> Record | None:
     """Return the end record, unless the run was taken up again after it."""
     for record in reversed(records):
+        if record.scope:
+            continue
         if record.kind == "end":
             return record
         if record.kind in ("resume", "undo"):

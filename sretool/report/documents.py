@@ -9,6 +9,8 @@ import msgspec
 from sretool.engine.ending import Ending
 from sretool.engine.events import Event
 
+_PLAIN = frozenset({str, int, float, bool, type(None)})
+
 
 def render_json(value: Any) -> str:
     """Return `value` as one indented JSON document: times are RFC 3339, severities and risks are words, unknown
@@ -33,6 +35,8 @@ def render_ended(ending: Ending, *, run: str, elapsed: float) -> str:
 
 
 def _in_words(value: Any) -> Any:
+    if type(value) in _PLAIN:  # most values: an event with a change in it has a hundred
+        return value
     if isinstance(value, enum.IntEnum):
         return str(value)
     if isinstance(value, msgspec.Struct):

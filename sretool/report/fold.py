@@ -159,7 +159,7 @@ def _fold(begin: Record, records: Sequence[Record]) -> RunReport:
         timeline=tuple(
             Moment(at=r.at, seconds=(r.at - begin.at).total_seconds(), text=text)
             for r in records
-            if (text := _told(r, names))
+            if (text := told(r, names))
         ),
         ending=msgspec.convert(end.body, Ending) if end is not None and end.kind == "end" else None,
     )
@@ -213,11 +213,13 @@ _TOLD = {
     "retry": "tried again: {what}: {cause}",
     "resume": "resumed",
     "undo": "undo began",
+    "blind": "could not look: {part}: {why}",
+    "gate": "the gate of {stage}: {how}",
     "end": "ended with exit {exit_code}: {sentence}",
 }
 
 
-def _told(record: Record, names: Mapping[str, str]) -> str:
+def told(record: Record, names: Mapping[str, str]) -> str:
     """Return one line about a record, empty for what needs none."""
     if "plan" in record.body:
         plan = record.body["plan"]

@@ -64,7 +64,17 @@ class LiveLines:
                 self._names |= {one.key: f"{one.verb} {one.label}" for one in event.plan.changes}
             case events.Noted():
                 return self._line("note", "", event.text)
-        return self._change_lines(event)
+        return self._stage_lines(event) or self._change_lines(event)
+
+    def _stage_lines(self, event: Event) -> list[str]:
+        match event:
+            case events.StageBegan():
+                about = f": {event.about}" if event.about else ""
+                return ["", *self._line("stage", event.stage, f"{', '.join(event.runbooks)}{about}")]
+            case events.StageEnded():
+                code = "left out: " if event.exit_code is None else f"exit {event.exit_code}: "
+                return self._line("stage", event.stage, f"{code}{event.sentence}")
+        return []
 
     def _change_lines(self, event: Event) -> list[str]:
         match event:

@@ -1,14 +1,16 @@
 """The members of an etcd at a glance: one row each, silent ones too, and what is wrong in words."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 
 import msgspec
 
-from sretool.knowledge.health import disagreement_of, lags_of
+from sretool.cluster.glance import Glance
+from sretool.cluster.inventory import InventoryMember
+from sretool.knowledge.health import disagreement_of, inventory_difference, lags_of, unstarted_sentence
 from sretool.knowledge.quorum import LAG_NOTICED, quorum_of
 from sretool.knowledge.space import QUOTA_WARNING, quota_share
 from sretool.knowledge.words import show_bytes
-from sretool.model import EndpointStatus, Known, Silence, Unknown, known_only
+from sretool.model import EndpointStatus, Known, MemberList, Silence, Unknown, known_only
 from sretool.report.format import PAGE_COLUMNS, show_percent, table, wrapped
 
 # A member that is seen to be stopped is unhealthy; one that we cannot reach may be well.
@@ -21,6 +23,7 @@ class MemberGlance(msgspec.Struct, frozen=True, kw_only=True):
 
     name: str
     endpoint: str
+    peer_url: str
     role: str
     state: str
     status: Known[EndpointStatus]
@@ -30,65 +33,80 @@ class MemberGlance(msgspec.Struct, frozen=True, kw_only=True):
     exit_code: int
 
 
-def glance(
-    endpoints: Mapping[str, str],
-    statuses: Mapping[str, Known[EndpointStatus]],
-    quotas: Mapping[str, Known[int]],
-    silences: Mapping[str, tuple[Silence, str]],
-) -> tuple[MemberGlance, ...]:
-    """Return one row for each member in `endpoints`, in that order."""
-    answered = known_only(statuses)
-    lags = lags_of(answered)
-    return tuple(
-        _answering(name, endpoint, answered[name], quotas[name], lags.get(name))
-        if name in answered
-        else _silent(name, endpoint, *silences[name])
-        for name, endpoint in endpoints.items()
-    )
+class ClusterGlance(msgspec.Struct, frozen=True, kw_only=True):
+    """Every member's row, and what is wrong between them. `exit_code` is 0, 8 (cannot tell) or 9 (unhealthy)."""
+
+    cluster: str
+    exit_code: int
+    problems: tuple[str, ...]
+    members: tuple[MemberGlance, ...]
 
 
-def cluster_problems(rows: Sequence[MemberGlance]) -> tuple[str, ...]:
-    """Return what is wrong between the members: no leader, no quorum, disagreement."""
-    answered = known_only({row.name: row.status for row in rows})
-    if not answered:
-        return (f"none of {len(rows)} members answers",)
-    quorum = quorum_of(len(rows))
-    leaderless = not any(status.leader for status in answered.values())
-    stopped = sum(row.state in _STOPPED for row in rows)  # a survivor may name the old leader for a second
-    if len(rows) - stopped < quorum or (leaderless and len(answered) < quorum):
-        return (f"no quorum: {len(answered)} of {len(rows)} members answer, {quorum} are needed",)
-    if leaderless:
-        return ("no member that answers knows a leader",)
-    disagreement = disagreement_of(answered)
-    return (f"the members disagree: {disagreement}",) if disagreement else ()
-
-
-def exit_code_of_glance(rows: Sequence[MemberGlance]) -> int:
-    """Return 0 when all is well, 9 when something is wrong, 8 when something cannot be seen and none is wrong.
+def glance(cluster: str, known: Sequence[InventoryMember], seen: Glance) -> ClusterGlance:
+    """Return what was seen of the members that are `known`, in that order.
 
     A status is asked for to learn whether etcd is well: an answer «no» stands before «cannot tell».
     """
-    codes = {row.exit_code for row in rows}
-    answered = any(not isinstance(row.status, Unknown) for row in rows)
-    if 9 in codes or (answered and cluster_problems(rows)):
-        return 9
-    return 8 if 8 in codes else 0
+    answered = known_only(seen.statuses)
+    lags = lags_of(answered)
+    rows = tuple(
+        _answering(one, answered[one.name], seen.quotas[one.name], lags.get(one.name))
+        if one.name in answered
+        else _silent(one, *seen.silences[one.name])
+        for one in known
+    )
+    wrong = _cluster_problems(rows, seen.member_list) if answered else ()
+    blind = _blind(rows, seen.member_list)
+    codes = {row.exit_code for row in rows} | ({9} if wrong else set()) | ({8} if blind else set())
+    return ClusterGlance(
+        cluster=cluster,
+        exit_code=9 if 9 in codes else 8 if 8 in codes else 0,
+        problems=(*wrong, *blind),
+        members=rows,
+    )
 
 
-def render_members(cluster: str, rows: Sequence[MemberGlance], *, columns: int = PAGE_COLUMNS) -> list[str]:
+def render_members(seen: ClusterGlance, *, columns: int = PAGE_COLUMNS) -> list[str]:
     """Return the table and, below it, every problem as a sentence."""
     header = ("MEMBER", "ROLE", "VERSION", "SIZE", "IN USE", "QUOTA", "LAG", "STATE")
-    lines = table(header, [_cells(row) for row in rows], columns=columns)
-    for problem in cluster_problems(rows):
-        lines += wrapped(problem, first=f"{cluster}: ", rest="  ", columns=columns)
-    for row in rows:
+    lines = table(header, [_cells(row) for row in seen.members], columns=columns)
+    for problem in seen.problems:
+        lines += wrapped(problem, first=f"{seen.cluster}: ", rest="  ", columns=columns)
+    for row in seen.members:
         for problem in row.problems:
             lines += wrapped(problem, first=f"{row.name}: ", rest="  ", columns=columns)
     return lines
 
 
+def _cluster_problems(rows: Sequence[MemberGlance], listed: Known[MemberList]) -> tuple[str, ...]:
+    """Return what is wrong between the members: no leader, no quorum, disagreement, another member list."""
+    members = () if isinstance(listed, Unknown) else listed.members
+    unstarted = [unstarted_sentence(member) for member in members if not member.name]
+    difference = inventory_difference(rows, members) if members else ""
+    return tuple(one for one in (_agreement_problem(rows), *unstarted, difference) if one)
+
+
+def _agreement_problem(rows: Sequence[MemberGlance]) -> str:
+    answered = known_only({row.name: row.status for row in rows})
+    quorum = quorum_of(len(rows))
+    leaderless = not any(status.leader for status in answered.values())
+    stopped = sum(row.state in _STOPPED for row in rows)  # a survivor may name the old leader for a second
+    if len(rows) - stopped < quorum or (leaderless and len(answered) < quorum):
+        return f"no quorum: {len(answered)} of {len(rows)} members answer, {quorum} are needed"
+    if leaderless:
+        return "no member that answers knows a leader"
+    disagreement = disagreement_of(answered)
+    return f"the members disagree: {disagreement}" if disagreement else ""
+
+
+def _blind(rows: Sequence[MemberGlance], listed: Known[MemberList]) -> tuple[str, ...]:
+    if all(isinstance(row.status, Unknown) for row in rows):
+        return (f"none of {len(rows)} members answers",)
+    return (f"the member list could not be read: {listed.reason}",) if isinstance(listed, Unknown) else ()
+
+
 def _answering(
-    name: str, endpoint: str, status: EndpointStatus, quota: Known[int], lag: int | None
+    member: InventoryMember, status: EndpointStatus, quota: Known[int], lag: int | None
 ) -> MemberGlance:
     used = quota_share(status.db_size_bytes, quota)
     problems = [f"etcd says: {error.strip()}" for error in status.errors]
@@ -103,8 +121,9 @@ def _answering(
     wrong = len(problems) > isinstance(quota, Unknown)
     role = "leader" if status.is_leader else "learner" if status.is_learner else "follower"
     return MemberGlance(
-        name=name,
-        endpoint=endpoint,
+        name=member.name,
+        endpoint=member.client,
+        peer_url=member.peer,
         role=role,
         state=_state_word(status, wrong=wrong),
         status=status,
@@ -122,11 +141,12 @@ def _state_word(status: EndpointStatus, *, wrong: bool) -> str:
     return "WARNING" if wrong else "ok"
 
 
-def _silent(name: str, endpoint: str, silence: Silence, reason: str) -> MemberGlance:
+def _silent(member: InventoryMember, silence: Silence, reason: str) -> MemberGlance:
     unknown = Unknown(reason)
     return MemberGlance(
-        name=name,
-        endpoint=endpoint,
+        name=member.name,
+        endpoint=member.client,
+        peer_url=member.peer,
         role="?",
         state=silence.value.upper(),
         status=unknown,

@@ -37,7 +37,7 @@ def compile_conditions(
             if isinstance(answer, Condition):
                 conditions[index] = answer
             else:
-                _point(document, problems, path, shape["when"], answer)
+                point(document, problems, path, shape["when"], answer)
         if step:
             earlier[step] = facts[step]
     return conditions
@@ -78,11 +78,12 @@ class _Scope:
         return self._compiler.compile(text)
 
 
-def _point(
-    document: Document, problems: Problems, path: NodePath, text: str, faults: Sequence[Fault]
-) -> None:
+def point(document: Document, problems: Problems, path: NodePath, text: str, faults: Sequence[Fault]) -> None:
+    """Note what is wrong with the condition at `path`, each with a caret below the character."""
     for fault in faults:
-        problems.add(document.inside(path, fault.offset), f"when: {fault.text}\n{_caret(text, fault.offset)}")
+        problems.add(
+            document.inside(path, fault.offset), f"{path[-1]}: {fault.text}\n{_caret(text, fault.offset)}"
+        )
 
 
 def _caret(text: str, offset: int) -> str:

@@ -1,13 +1,13 @@
 """Conditions in CEL, Kubernetes' expression language, with three values. The only home of cel_expr_python."""
 
 import re
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any
 
 import msgspec
 
 from sretool.model import Known, Unknown
-from sretool.runbook.references import Fault, Kind, Reference, find_references
+from sretool.runbook.references import RUNBOOK_FORMS, Fault, Kind, Reference, find_references
 
 MAX_CHARACTERS = 2000
 
@@ -36,6 +36,11 @@ class Condition:
         """The ids of the steps that the condition mentions."""
         return frozenset(one.words[0] for one in self._references if one.root == "steps")
 
+    @property
+    def mentions(self) -> tuple[Reference, ...]:
+        """What the condition mentions, each once."""
+        return self._references
+
     def evaluate(
         self,
         facts: Mapping[str, msgspec.Struct],
@@ -47,10 +52,14 @@ class Condition:
         Unknown facts are left out: `&&` and `||` absorb what they can (Kleene). A step without facts (it was
         skipped, or could not look) has only unknown ones.
         """
+        return self.answer(lambda reference: _value(reference, facts, params, due))
+
+    def answer(self, value_of: Callable[[Reference], object]) -> Known[bool]:
+        """Return whether the condition holds when each mention has the value that `value_of` returns."""
         bound: dict[str, Any] = {}
         missing: list[str] = []
         for reference in self._references:
-            value = _value(reference, facts, params, due)
+            value = value_of(reference)
             if not isinstance(value, Unknown):
                 value = _as_cel(value, self._kinds[reference.name])
             if isinstance(value, Unknown):
@@ -72,9 +81,9 @@ class Condition:
 
 
 class Compiler:
-    """Compiles the conditions of one runbook against what their steps and parameters declare."""
+    """Compiles the conditions of one document against what `kinds` declare; `forms` are how they are written."""
 
-    def __init__(self, kinds: Mapping[str, Kind]) -> None:
+    def __init__(self, kinds: Mapping[str, Kind], forms: Mapping[str, str] = RUNBOOK_FORMS) -> None:
         from cel_expr_python import cel
 
         types = {
@@ -85,6 +94,7 @@ class Compiler:
             Kind.TEXTS: cel.Type.List(cel.Type.STRING),
         }
         self._kinds = dict(kinds)
+        self._forms = forms
         self._environment = cel.NewEnv(variables={name: types[kind] for name, kind in kinds.items()})
 
     def compile(self, text: str) -> Condition | Sequence[Fault]:
@@ -94,11 +104,11 @@ class Compiler:
         try:
             program = self._environment.compile(text)
         except RuntimeError as error:
-            return _faults(text, str(error)) or [Fault(0, f"no valid condition: {error}")]
+            return _faults(text, str(error), self._forms) or [Fault(0, f"no valid condition: {error}")]
         result = program.return_type().name()
         if result != "BOOL":
             return [Fault(0, f"a condition is true or false, this is {_type_word(result)}")]
-        return Condition(text, program, find_references(text), self._kinds)
+        return Condition(text, program, find_references(text, self._forms), self._kinds)
 
 
 def _value(
@@ -131,7 +141,7 @@ def _run_time_reason(text: str) -> str:
     return (reason or code).removesuffix(f" [{code}]")
 
 
-def _faults(text: str, message: str) -> list[Fault]:
+def _faults(text: str, message: str, forms: Mapping[str, str]) -> list[Fault]:
     if "recursion limit" in message:
         return [Fault(0, "nested too deep")]
     lines = text.split("\n")
@@ -141,7 +151,7 @@ def _faults(text: str, message: str) -> list[Fault]:
         if what.startswith("Syntax error"):
             # What stands behind the first one is only its echo.
             return [Fault(offset, _syntax(what))]
-        faults.append(_checked(text, offset, what.removesuffix(" [INVALID_ARGUMENT]")))
+        faults.append(_checked(text, offset, what.removesuffix(" [INVALID_ARGUMENT]"), forms))
     return faults
 
 
@@ -150,12 +160,13 @@ def _syntax(what: str) -> str:
     return "the condition ends too early" if "'<EOF>'" in cause else f"no valid condition: {cause}"
 
 
-def _checked(text: str, offset: int, what: str) -> Fault:
+def _checked(text: str, offset: int, what: str, forms: Mapping[str, str]) -> Fault:
     if undeclared := _UNDECLARED.match(what):
         name = undeclared[1]
         head = name.rpartition(".")[0] or name
         begin = text.rfind(head, 0, offset + len(head))
-        advice = "facts are steps.ID.FACT, parameters params.NAME, text stands in quotes"
+        fact, param = forms.values()
+        advice = f"facts are {fact}, parameters {param}, text stands in quotes"
         return Fault(offset if begin < 0 else begin, f"{name} is not known here: {advice}")
     if overload := _OVERLOAD.match(what):
         operator, operands = overload[1].strip("_@"), overload[2].strip("()")

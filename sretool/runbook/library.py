@@ -1,4 +1,4 @@
-"""Where runbooks are found: those shipped with sretool, the folders in SRETOOL_RUNBOOKS, any path."""
+"""Where runbooks and playbooks are found: those shipped with sretool, the folders in SRETOOL_RUNBOOKS, any path."""
 
 import os
 import re
@@ -18,16 +18,12 @@ def find_runbook(name_or_path: str) -> tuple[str, str]:
     A name is looked up in the shipped folder, then in each folder of SRETOOL_RUNBOOKS; what has a slash or
     ends in .yaml or .yml is a path. UsageError when there is none, DocumentError when it is no UTF-8 text.
     """
-    if _is_path(name_or_path):
-        return read_file(Path(name_or_path)), name_or_path
-    known = dict(reversed(list_runbooks()))
-    origin = known.get(name_or_path)
-    if origin is None:
-        raise UsageError(
-            f"there is no runbook {name_or_path!r}{suggest(name_or_path, known)}{_missing_folders()}",
-            then="sretool runbook lists them; a file is given by its path, such as ./mine.yaml",
-        )
-    return read_file(Path(origin)), origin
+    return _find(name_or_path, "runbook", list_runbooks())
+
+
+def find_playbook(name_or_path: str) -> tuple[str, str]:
+    """Return a playbook's text and where it came from: as `find_runbook`, but only a shipped one has a name."""
+    return _find(name_or_path, "playbook", list_playbooks())
 
 
 def list_runbooks() -> tuple[tuple[str, str], ...]:
@@ -35,12 +31,36 @@ def list_runbooks() -> tuple[tuple[str, str], ...]:
 
     Of two with one name the first is used.
     """
-    return tuple(
-        (path.stem, str(path))
-        for folder in _folders()
-        for path in sorted(_files(folder))
-        if _NAME.fullmatch(path.stem)
-    )
+    return tuple(found for folder in _folders() for found in _names(folder))
+
+
+def is_shipped(origin: str) -> bool:
+    """Tell whether what `find_runbook` returned is part of sretool."""
+    return Path(origin).parent == _shipped("runbooks")
+
+
+def list_playbooks() -> tuple[tuple[str, str], ...]:
+    """Return name and path of every shipped playbook, sorted."""
+    return tuple(_names(_shipped("playbooks")))
+
+
+def _find(name_or_path: str, what: str, listed: tuple[tuple[str, str], ...]) -> tuple[str, str]:
+    if _is_path(name_or_path):
+        return read_file(Path(name_or_path)), name_or_path
+    known = dict(reversed(listed))
+    origin = known.get(name_or_path)
+    if origin is None:
+        raise UsageError(
+            f"there is no {what} {name_or_path!r}{suggest(name_or_path, known)}{_missing_folders()}",
+            then=f"sretool {what} lists them; a file is given by its path, such as ./mine.yaml",
+        )
+    return read_file(Path(origin)), origin
+
+
+def _names(folder: Path) -> Iterator[tuple[str, str]]:
+    for path in sorted(_files(folder)):
+        if _NAME.fullmatch(path.stem):
+            yield path.stem, str(path)
 
 
 def _is_path(text: str) -> bool:
@@ -48,9 +68,13 @@ def _is_path(text: str) -> bool:
 
 
 def _folders() -> Iterator[Path]:
-    shipped = _PACKAGE / "shipped" / "runbooks"
-    yield shipped if shipped.is_dir() else _PACKAGE.parent / "runbooks"
+    yield _shipped("runbooks")
     yield from _own_folders()
+
+
+def _shipped(kind: str) -> Path:
+    shipped = _PACKAGE / "shipped" / kind
+    return shipped if shipped.is_dir() else _PACKAGE.parent / kind
 
 
 def _own_folders() -> Iterator[Path]:

@@ -1,37 +1,33 @@
 """Turns a runbook's file into a checked `Runbook`, or names every problem of it at once."""
 
-import re
 from collections.abc import Mapping
-from pathlib import PurePath
 from typing import Any
 
 import msgspec
 
 from sretool.documents import Document, NodePath, Problems, scan_document, suggest
 from sretool.runbook.conditions import compile_conditions
-from sretool.runbook.model import ParamSpec, ParamType, RetrySpec, Runbook, StepSpec, VerdictNext
+from sretool.runbook.model import ParamType, RetrySpec, Runbook, StepSpec, VerdictNext
 from sretool.runbook.params import (
     build_params,
     defaults_of,
     fits,
     param_named,
-    parse_default,
     resolve_params,
     step_params,
     type_words,
 )
+from sretool.runbook.reading import Reading
 from sretool.runbook.shapes import (
-    ID_PATTERN,
     NAME_PATTERN,
     NeedsShape,
-    ParamShape,
     RetryShape,
     RunbookShape,
     StepShape,
     VerdictShape,
     VerifyShape,
 )
-from sretool.runbook.strict import ShapeError, convert, encoded_fields, name_of, read_fields, read_struct
+from sretool.runbook.strict import ShapeError, convert, encoded_fields, read_fields, read_struct
 from sretool.step import AnyStep, Duration
 
 __all__ = ["load_runbook", "resolve_params", "step_params"]
@@ -50,21 +46,19 @@ def load_runbook(text: str, *, origin: str, catalogue: Mapping[str, type[AnyStep
     return Runbook(text=text, origin=origin, **found)
 
 
-class _Reading:
-    """One pass over one document."""
+class _Reading(Reading):
+    """One pass over one runbook."""
 
     def __init__(
         self, document: Document, problems: Problems, catalogue: Mapping[str, type[AnyStep]]
     ) -> None:
-        self._document = document
-        self._problems = problems
+        super().__init__(document, problems)
         self._catalogue = catalogue
-        self._params: dict[str, ParamSpec | None] = {}
 
     def read(self) -> dict[str, Any]:
         """Return the fields of the Runbook; they are complete when there are no problems."""
         head = read_fields(self._document, (), self._document.value, RunbookShape, self._problems)
-        self._check_name(head.get("runbook"))
+        self._check_name("runbook", head.get("runbook"))
         self._read_params(head.get("params", {}))
         steps = self._read_steps(head.get("steps", []))
         deadline = head.get("deadline", RunbookShape.__struct_defaults__[-1])
@@ -80,23 +74,6 @@ class _Reading:
             "verify_again_after": self._read_verify(head.get("verify")),
             "deadline_seconds": float(deadline),
         }
-
-    def _add(self, path: NodePath, text: str) -> None:
-        self._problems.add(self._document.position(path), f"{name_of(path)}: {text}")
-
-    def _check_name(self, name: str | None) -> None:
-        origin = PurePath(self._document.origin)
-        if name is not None and origin.suffix in (".yaml", ".yml") and origin.stem != name:
-            self._add(("runbook",), f"the file is called {origin.name}, so this must be {origin.stem}")
-
-    def _check_key(self, path: NodePath, pattern: str) -> None:
-        key = str(path[-1])
-        if not re.search(pattern, key):
-            self._problems.add(self._document.key_position(path), f"{key[:60]} does not match {pattern}")
-
-    def _check_positive(self, path: NodePath, seconds: float) -> None:
-        if seconds <= 0:
-            self._add(path, "must be more than nothing")
 
     def _read_needs(self, value: Any) -> dict[str, str]:
         if value is None:
@@ -139,27 +116,12 @@ class _Reading:
                 found[verdict] = VerdictNext(next=shape.next, about=shape.about)
         return found
 
-    def _read_params(self, value: dict[str, Any]) -> None:
-        for name, inner in value.items():
-            path = ("params", name)
-            self._params[name] = None
-            self._check_key(path, ID_PATTERN)
-            shape = read_struct(self._document, path, inner, ParamShape, self._problems)
-            if shape is None:
-                continue
-            try:
-                default = parse_default(shape.default, shape.type)
-            except ShapeError as error:
-                self._add((*path, "default"), str(error))
-                continue
-            self._params[name] = ParamSpec(name=name, type=shape.type, default=default, about=shape.about)
-
     def _read_steps(self, value: list[Any]) -> tuple[StepSpec, ...]:
         shapes = [
             read_fields(self._document, ("steps", index), inner, StepShape, self._problems)
             for index, inner in enumerate(value)
         ]
-        self._check_ids(shapes)
+        self._check_ids("steps", shapes, "step")
         kinds = [self._kind_of(index, shape) for index, shape in enumerate(shapes)]
         conditions = compile_conditions(
             self._document, self._problems, shapes=shapes, kinds=kinds, params=self._params
@@ -169,16 +131,6 @@ class _Reading:
             for index, (shape, kind) in enumerate(zip(shapes, kinds, strict=True))
         )
         return tuple(step for step in steps if step)
-
-    def _check_ids(self, shapes: list[dict[str, Any]]) -> None:
-        lines: dict[str, int] = {}
-        for index, shape in enumerate(shapes):
-            if "id" not in shape:
-                continue
-            path = ("steps", index, "id")
-            if shape["id"] in lines:
-                self._add(path, f"{shape['id']} is the step in line {lines[shape['id']]} already")
-            lines.setdefault(shape["id"], self._document.position(path)[0])
 
     def _kind_of(self, index: int, shape: dict[str, Any]) -> type[AnyStep] | None:
         uses = shape.get("uses")

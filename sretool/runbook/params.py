@@ -2,7 +2,7 @@
 
 import math
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 import msgspec
@@ -41,24 +41,33 @@ def resolve_params(runbook: Runbook, given: Mapping[str, str]) -> dict[str, obje
 
     UsageError names every wrong name and value, also one that a step does not take.
     """
-    known = {param.name: param for param in runbook.params}
+    params = params_given(runbook.name, runbook.params, given)
+    _refuse([one for spec in runbook.steps for one in _step_problems(spec, params)], runbook.params)
+    return params
+
+
+def params_given(owner: str, declared: Sequence[ParamSpec], given: Mapping[str, str]) -> dict[str, object]:
+    """Return the typed value of every parameter that `owner` declares; UsageError names what is wrong."""
+    known = {param.name: param for param in declared}
     params: dict[str, object] = {name: param.default for name, param in known.items()}
     problems: list[str] = []
     for name, text in given.items():
         if name not in known:
-            none = "" if known else f" ({runbook.name} has no parameters)"
+            none = "" if known else f" ({owner} has no parameters)"
             problems.append(f"-p {name}: there is no such parameter{suggest(name, known) or none}")
             continue
         try:
             params[name] = parse_given(text, known[name].type)
         except ShapeError as error:
             problems.append(f"-p {name}={text}: {error}")
-    if not problems:
-        problems = [problem for spec in runbook.steps for problem in _step_problems(spec, params)]
-    if problems:
-        then = "; ".join(f"-p {param.name}: {param.about} ({param.type})" for param in runbook.params)
-        raise UsageError("\n".join(problems), then=then)
+    _refuse(problems, declared)
     return params
+
+
+def _refuse(problems: Sequence[str], declared: Sequence[ParamSpec]) -> None:
+    if problems:
+        then = "; ".join(f"-p {param.name}: {param.about} ({param.type})" for param in declared)
+        raise UsageError("\n".join(problems), then=then)
 
 
 def step_params(runbook: Runbook, spec: StepSpec, params: Mapping[str, object]) -> msgspec.Struct:

@@ -81,14 +81,18 @@ def fact_kinds(facts_type: type[msgspec.Struct]) -> dict[str, Kind]:
     return {"due": Kind.BOOLEAN} | {name: kind for name, kind in kinds.items() if kind}
 
 
-def find_references(text: str) -> Iterator[Reference]:
-    """Yield every mention of `steps…` and `params…` outside string literals and comments."""
+RUNBOOK_FORMS: Mapping[str, str] = {"steps": "steps.ID.FACT", "params": "params.NAME"}
+PLAYBOOK_FORMS: Mapping[str, str] = {"stages": "stages.STAGE.RUNBOOK.STEP.FACT", "params": "params.NAME"}
+
+
+def find_references(text: str, forms: Mapping[str, str] = RUNBOOK_FORMS) -> Iterator[Reference]:
+    """Yield every mention of what `forms` name (`steps…` and `params…`) outside string literals and comments."""
     for token in _TOKEN.finditer(text):
         if not token["name"]:
             continue
         words = list(_WORD.finditer(text, token.start(), token.end()))
-        depth = {"steps": 3, "params": 2}.get(words[0][0], 0)
-        if depth:
+        if words[0][0] in forms:
+            depth = len(forms[words[0][0]].split("."))
             used = words[1:depth]
             yield Reference(
                 words[0][0],

@@ -7,6 +7,7 @@ import msgspec
 
 from sretool.runbook.model import ParamType
 from sretool.runbook.params import fits
+from sretool.runbook.playbook_shapes import PlaybookShape
 from sretool.runbook.shapes import RunbookShape, StepShape
 from sretool.runbook.strict import base_types, choices, encoded_fields
 from sretool.step import AnyStep, Duration, Percent, Quantity
@@ -37,6 +38,15 @@ def runbook_schema(catalogue: Mapping[str, type[AnyStep]]) -> Schema:
         "title": "sretool runbook",
         **schema,
         "definitions": {"step": step},
+    }
+
+
+def playbook_schema() -> Schema:
+    """Return the schema of a playbook."""
+    return {
+        "$schema": "http://json-schema.org/draft-07/schema#",
+        "title": "sretool playbook",
+        **_struct(PlaybookShape),
     }
 
 

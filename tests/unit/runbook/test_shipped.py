@@ -33,7 +33,8 @@ def test_a_shipped_runbook_loads_and_its_parameters_fit_its_steps(name):
 def test_etcd_latency_looks_before_it_acts_in_the_order_that_is_safe():
     steps = [step.id for step in loaded("etcd-latency").steps]
     assert steps == [
-        "status", "alarms", "latency", "census", "move_leader", "snapshot", "compact", "defrag", "disarm",
+        "status", "alarms", "latency", "sources", "census", "move_leader", "snapshot", "compact", "trim_events",
+        "compact_trimmed", "defrag", "disarm",
     ]  # fmt: skip
 
 

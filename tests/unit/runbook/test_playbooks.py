@@ -1,0 +1,216 @@
+"""Playbooks: what loads, what a stage is given, and every way a file can be wrong, with the place of each."""
+
+import pytest
+
+from sretool.errors import DocumentError, UsageError
+from sretool.model import Unknown
+from sretool.runbook.library import find_playbook, find_runbook, list_playbooks
+from sretool.runbook.playbook import given_of, value_of
+from sretool.runbook.playbook_loader import load_playbook
+from sretool.steps.catalogue import load_catalogue
+
+RUNBOOKS = {
+    "look": "runbook: look\nsummary: s\nsteps:\n- {id: status, uses: etcd.endpoint-status}\n",
+    "mend": (
+        "runbook: mend\nsummary: s\n"
+        "params:\n"
+        "  member: {type: string, default: m1, about: a}\n"
+        "  pages: {type: integer, default: 1, about: a}\n"
+        "  window: {type: duration, default: 1s, about: a}\n"
+        "  share: {type: percent, default: 50%, about: a}\n"
+        "steps:\n"
+        '- {id: replace, uses: etcd.member-replace, with: {member: "{{ params.member }}"}}\n'
+        '- {id: census, uses: etcd.census, with: {pages: "{{ params.pages }}", window: "{{ params.window }}"}}\n'
+        '- {id: defrag, uses: etcd.defrag, with: {fragmentation: "{{ params.share }}"}}\n'
+    ),
+    "broken": "runbook: broken\nsummary: s\nsteps:\n- {id: a, uses: nothing}\n",
+}
+HEAD = "playbook: x\nsummary: s\n"
+PARAMS = "params:\n  member: {type: string, default: m2, about: a}\n"
+LOOK = "- {id: look, gate: none, runbooks: [{run: look}]}\n"
+
+
+def find(name):
+    if name not in RUNBOOKS:
+        raise UsageError(f"there is no runbook {name!r}")
+    return RUNBOOKS[name], f"{name}.yaml"
+
+
+def load(text, catalogue):
+    return load_playbook(text, origin="x.yaml", catalogue=catalogue, find=find)
+
+
+def problems_of(text, catalogue):
+    with pytest.raises(DocumentError) as caught:
+        load(text, catalogue)
+    return list(caught.value.problems)
+
+
+def after_look(stage):
+    """Return a playbook that looks first, and the line and column at which the mark ▸ in `stage` stands."""
+    text = f"{HEAD}{PARAMS}stages:\n{LOOK}{stage}"
+    before = text[: text.index("▸")]
+    return text.replace("▸", ""), f"{before.count(chr(10)) + 1}:{len(before) - before.rfind(chr(10))}"
+
+
+def test_a_stage_is_given_parameters_and_facts_of_earlier_looks_as_a_person_would_write_them(catalogue):
+    book = load(
+        f"{HEAD}{PARAMS}stages:\n{LOOK}"
+        "- id: mend\n  when: stages.look.look.status.members > 1\n  runbooks:\n"
+        '  - {run: mend, as: one, with: {member: "{{ params.member }}", window: 90s, share: 45%}}\n'
+        '  - {run: mend, as: two, with: {pages: "{{ stages.look.look.status.members }}"}}\n',
+        catalogue,
+    )
+    one, two = book.stages[1].parts
+    facts = {("look", "look"): {"status": {"members": 3}}}
+    params = {"member": "m3"}
+    resolve = lambda mention: value_of(mention, params, facts)  # noqa: E731
+    assert given_of(one, resolve) == {"member": "m3", "window": "90s", "share": "45%"}
+    assert given_of(two, resolve) == {"pages": "3"}
+    assert book.stages[1].when.answer(resolve) is True
+    assert book.books == {"look": (RUNBOOKS["look"], "look.yaml"), "mend": (RUNBOOKS["mend"], "mend.yaml")}
+
+
+@pytest.mark.parametrize(
+    ("why", "facts"),
+    [
+        ("stage look has not looked with look", {}),
+        ("step status of look was skipped, or could not look", {("look", "look"): {}}),
+        ("m2 is silent", {("look", "look"): {"status": {"quota_used": {"unknown": "m2 is silent"}}}}),
+    ],
+)
+def test_what_was_not_read_is_unknown_and_permits_nothing(why, facts, catalogue):
+    when = "stages.look.look.status.quota_used > 0.8"
+    book = load(f"{HEAD}stages:\n{LOOK}- {{id: b, when: {when}, runbooks: [{{run: look}}]}}\n", catalogue)
+    answer = book.stages[1].when.answer(lambda mention: value_of(mention, {}, facts))
+    assert isinstance(answer, Unknown)
+    assert why in answer.reason
+
+
+WHOLE_FILES = [
+    ("playbook: x\n", ["1:1: the document has no summary", "1:1: the document has no stages"]),
+    (f"{HEAD}stages: []\n", ["3:9: stages: must be a list with at least one entry"]),
+    (f"{HEAD}stagse: []\nstages:\n{LOOK}", ["3:1: unknown key stagse (did you mean stages?)"]),
+    (f"playbook: z\nsummary: s\nstages:\n{LOOK}", ["1:11: playbook: the file is called x.yaml"]),
+    (f"{HEAD}deadline: 5\nstages:\n{LOOK}", ["3:11: deadline: 5 has no unit: write 5s"]),
+    (f"{HEAD}stages:\n{LOOK}{LOOK}", ["5:8: stages[1].id: look is the stage in line 4 already"]),
+    (f"{HEAD}stages:\n- {{id: a, runbooks: []}}\n", ["4:21: stages[0].runbooks: must be a list"]),
+    (
+        f"{HEAD}stages:\n{LOOK}numbers:\n  a: stages.look.look.status.size\n",
+        ["6:6: numbers.a: look.look.status has no fact size"],
+    ),
+    (f"{HEAD}stages:\n{LOOK}numbers:\n  a: 1 + 1\n", ["6:6: numbers.a: must be one stages.STAGE"]),
+]
+
+
+@pytest.mark.parametrize(("text", "expected"), WHOLE_FILES)
+def test_a_file_that_is_wrong_as_a_whole_is_told_with_every_place(text, expected, catalogue):
+    found = problems_of(text, catalogue)
+    assert len(found) == len(expected)
+    for problem, words in zip(found, expected, strict=True):
+        assert problem.startswith(f"x.yaml:{words}")
+
+
+STAGES = [
+    (
+        "- {id: b, gate: ▸asks, runbooks: [{run: look}]}\n",
+        "must be one of none, ask, held, not asks (did you mean ask?)",
+    ),
+    ("- {id: b, runbooks: [{run: ▸loook}]}\n", "there is no runbook 'loook'"),
+    ("- {id: b, runbooks: [{run: ▸broken}]}\n", "the runbook broken has 1 problems: sretool check broken"),
+    (
+        "- {id: b, runbooks: [{run: look}, ▸{run: look}]}\n",
+        "look is there twice in b: give one another name with as",
+    ),
+    (
+        "- {id: b, runbooks: [{run: mend, with: {▸membr: m1}}]}\n",
+        "mend has no parameter membr (did you mean member?)",
+    ),
+    ("- {id: b, runbooks: [{run: mend, with: {window: ▸30}}]}\n", "30 has no unit: write 30s"),
+    (
+        "- {id: b, runbooks: [{run: mend, with: ▸{pages: 0}}]}\n",
+        "step census: pages: must be an integer >= 1",
+    ),
+    (
+        '- {id: b, runbooks: [{run: mend, with: {pages: ▸"{{ params.member }}"}}]}\n',
+        "params.member is of type string: pages is integer",
+    ),
+    (
+        '- {id: b, runbooks: [{run: mend, with: {member: ▸"{{ params.membr }}"}}]}\n',
+        "there is no parameter membr (did you mean member?)",
+    ),
+    (
+        '- {id: b, runbooks: [{run: mend, with: {member: ▸"a {{ params.member }}"}}]}\n',
+        "{{ }} stands only as a whole value",
+    ),
+    (
+        '- {id: b, runbooks: [{run: mend, with: {member: ▸"{{ 1 + 1 }}"}}]}\n',
+        "in {{ }} stands stages.STAGE.RUNBOOK.STEP.FACT or params.NAME",
+    ),
+    (
+        '- {id: b, runbooks: [{run: mend, with: {share: ▸"{{ stages.look.look.status.quota_used }}"}}]}\n',
+        "stages.look.look.status.quota_used is double: share is percent",
+    ),
+    ("- {id: b, when: ▸1 + 1, runbooks: [{run: look}]}\n", "a condition is true or false, this is a number"),
+    (
+        "- {id: b, when: stages.▸lok.look.status.members > 1, runbooks: [{run: look}]}\n",
+        "there is no earlier stage lok (did you mean look?)",
+    ),
+    (
+        "- {id: b, when: stages.look.▸etcd.status.members > 1, runbooks: [{run: look}]}\n",
+        "look has no runbook etcd (known: look)",
+    ),
+    (
+        "- {id: b, when: stages.look.look.▸stats.members > 1, runbooks: [{run: look}]}\n",
+        "look.look has no step stats (did you mean status?)",
+    ),
+    (
+        "- {id: b, when: stages.look.look.status.▸membrs > 1, runbooks: [{run: look}]}\n",
+        "look.look.status has no fact membrs (did you mean members?)",
+    ),
+    (
+        "- {id: b, when: stages.▸b.look.status.members > 1, runbooks: [{run: look}]}\n",
+        "stage b asks about itself: only until may",
+    ),
+    (
+        "- {id: b, when: ▸stages.look.look > 1, runbooks: [{run: look}]}\n",
+        "stages.look.look is no value: write stages.STAGE.RUNBOOK.STEP.FACT",
+    ),
+    (
+        "- {id: b, when: stages.▸c.look.status.members > 1, runbooks: [{run: look}]}\n- {id: c, runbooks: [{run: look}]}\n",
+        "stage c comes later: only earlier stages are known",
+    ),
+    (
+        "- {id: b, runbooks: [{run: look, when: stages.look.look.status.▸quota > 0.1}]}\n",
+        "look.look.status has no fact quota",
+    ),
+    (
+        "- ▸{id: b, until: stages.b.look.status.members > 1, runbooks: [{run: look}]}\n",
+        "until and timeout belong together",
+    ),
+    (
+        "- {id: b, gate: none, until: ▸stages.b.look.status.members > 1, timeout: 5s, runbooks: [{run: look}]}\n",
+        "a stage that only looks has nothing to wait for",
+    ),
+]
+
+
+@pytest.mark.parametrize(("stage", "words"), STAGES)
+def test_a_stage_that_is_wrong_is_told_with_its_place(stage, words, catalogue):
+    text, place = after_look(stage)
+    (problem,) = problems_of(text, catalogue)
+    assert problem.startswith(f"x.yaml:{place}: ")
+    assert words in problem
+
+
+def test_a_stage_may_wait_for_its_own_facts(catalogue):
+    text = "- {id: b, until: stages.b.look.status.members > 1, timeout: 5s, runbooks: [{run: look}]}\n"
+    assert load(f"{HEAD}stages:\n{LOOK}{text}", catalogue).stages[1].timeout_seconds == 5
+
+
+@pytest.mark.parametrize("name", [name for name, _ in list_playbooks()])
+def test_every_shipped_playbook_loads_with_the_runbooks_that_it_names(name):
+    text, origin = find_playbook(name)
+    book = load_playbook(text, origin=origin, catalogue=load_catalogue(), find=find_runbook)
+    assert book.stages[0].only_looks
+    assert all(stage.about for stage in book.stages)
