@@ -9,7 +9,7 @@ PYTHON ?= $(shell for p in python3.13 python3.12 python3.11 python3.14 python3; 
 	&& { command -v $$p; break; }; done)
 GO_EXTRA := $(shell command -v go >/dev/null || echo ,lab)
 
-.PHONY: help demo test check lint unit bench generate setup clean
+.PHONY: help demo test test-kind check lint unit bench generate setup clean
 
 help:  ## say what can be made
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 12
@@ -19,6 +19,9 @@ demo: $(VENV)/.demo  ## a real etcd, filled until it refuses writes, recovered b
 
 test: $(VENV)/.test faults-tools  ## everything, on real servers
 	@tools/test
+
+test-kind: $(VENV)/.test  ## the runbooks on real kind clusters, with one and with three control planes
+	@tools/test-kind
 
 check: $(VENV)/.test lint unit  ## the inner loop: lint, types, layers, unit tests (under 2 minutes)
 
@@ -65,8 +68,9 @@ $(VENV)/.test: pyproject.toml | $(VENV)/bin/python
 	@$(BIN)/python -m pip install --quiet --disable-pip-version-check -e '.[test,lint,etcd3$(GO_EXTRA)]'
 	@touch $@ $(VENV)/.demo
 
-# Fault injection needs tools that only root can install and use; without root those tests are skipped and named.
-DEBIAN := openssh-server strace nftables etcd-server
+# Fault injection and `systemd-analyze verify` need tools that only root can install; without root those tests are
+# skipped and named.
+DEBIAN := openssh-server strace nftables etcd-server systemd
 faults-tools:
 	@if [ "$$(id -u)" = 0 ] && command -v apt-get >/dev/null; then \
 	  missing=$$(for p in $(DEBIAN); do dpkg-query -W -f='$${Status}' $$p 2>/dev/null | grep -q 'ok installed' || echo $$p; done); \
