@@ -7,7 +7,7 @@ from pathlib import Path
 
 import reference
 
-from sretool.runbook.schema import runbook_schema
+from sretool.runbook.schema import playbook_schema, runbook_schema
 from sretool.steps.catalogue import load_catalogue
 
 ROOT = Path(__file__).resolve().parents[1]
@@ -19,13 +19,17 @@ def generated() -> Mapping[Path, str]:
     own = {
         uses: step for uses, step in load_catalogue().items() if step.__module__.startswith("sretool.steps.")
     }
-    schema = json.dumps(runbook_schema(own), indent=2, ensure_ascii=False)
+    schema, playbooks = (
+        json.dumps(one, indent=2, ensure_ascii=False) for one in (runbook_schema(own), playbook_schema())
+    )
     pages = ROOT / "docs" / "reference"
     return {
         ROOT / "schemas" / "runbook.json": f"{schema}\n",
+        ROOT / "schemas" / "playbook.json": f"{playbooks}\n",
         pages / "exit-codes.md": reference.exit_codes(),
         pages / "steps.md": reference.steps(own),
         pages / "runbooks.md": reference.runbooks(own),
+        pages / "playbooks.md": reference.playbooks(own),
     }
 
 

@@ -11,6 +11,7 @@ from sretool.errors import EXIT_CODES
 # One line about each command, which its module of the same name defines: `--help` imports none of them.
 _COMMANDS = {
     "runbook": "Look, say what is wrong, plan, ask, apply, verify; list without NAME.",
+    "playbook": "An incident, stage by stage: looks, gates, runbooks; list without NAME.",
     "apply": "Carry out a saved plan, and nothing else.",
     "resume": "Go on with a run that was interrupted or stopped.",
     "undo": "Take back what a run changed, where there is a way back.",
@@ -18,7 +19,8 @@ _COMMANDS = {
     "cluster": "Members at a glance, and what can be reached by which path.",
     "safe": "May etcd be touched now? One line, exit 0 or not.",
     "step": "The catalogue of steps; one step's manual.",
-    "check": "Validate runbooks offline: every problem with its place.",
+    "check": "Validate runbooks and playbooks offline: every problem with its place.",
+    "schedule": "A CronJob or systemd timer that runs a runbook unattended.",
     "lab": "A real local etcd to rehearse on, and faults to break it with.",
 }
 

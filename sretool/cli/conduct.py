@@ -15,12 +15,14 @@ from sretool.engine.plan import Plan
 from sretool.engine.runs import runs_folder
 from sretool.logs import RunLog
 from sretool.report.documents import event_fields, render_ended, render_event, render_json
-from sretool.report.fold import fold_run
+from sretool.report.fold import RunReport, fold_run
 from sretool.report.format import wrapped
+from sretool.report.incident import IncidentReport
 from sretool.report.live import LiveLines
 from sretool.report.plan_text import render_ending, render_findings, render_plan
 from sretool.report.terminal import StateLine
 
+_FOUND = {"look": "FOUND", "verify": "FOUND AFTERWARDS"}  # nothing is planned of it
 _TITLES = {"plan": "PLAN", "resume": "LEFT TO DO", "undo": "UNDO"}
 
 
@@ -78,11 +80,16 @@ class RunView:
         if self._state is not None:
             self._state.show(state)
 
-    def end(self, ending: Ending, records: Callable[[], Sequence[Record]]) -> int:
-        """Show the ending and return its exit code."""
+    def end(
+        self,
+        ending: Ending,
+        records: Callable[[], Sequence[Record]],
+        fold: Callable[[Sequence[Record]], RunReport | IncidentReport] = fold_run,
+    ) -> int:
+        """Show the ending and return its exit code. `fold` makes the one JSON document of the records."""
         self._clear()
         if self._output == "json":
-            streams.say([render_json(msgspec.structs.replace(fold_run(records()), ending=ending))])
+            streams.say([render_json(msgspec.structs.replace(fold(records()), ending=ending))])
         elif self._output == "jsonl":
             streams.say([render_ended(ending, run=self._run, elapsed=self._elapsed())])
         else:
@@ -94,9 +101,10 @@ class RunView:
             self.plan = event.plan
         if self._output != "text":
             return
-        if event.phase == "verify":
+        if event.phase in _FOUND:
+            title = _FOUND[event.phase]
             lines = render_findings(
-                event.plan.findings, columns=self._columns, title="FOUND AFTERWARDS", verbose=self._verbose
+                event.plan.findings, columns=self._columns, title=title, verbose=self._verbose
             )
             streams.say(["", *lines])
             return

@@ -52,6 +52,19 @@ def _code_of(arguments: Sequence[str]) -> int:
         return INTERRUPTED
     except BrokenPipeError:
         return 0
+    except OSError as error:
+        if not _is_of_click(error):
+            raise
+        streams.lose(error)
+        return 0
+
+
+def _is_of_click(error: OSError) -> bool:
+    """Tell whether click failed to write: help and version pages do not go through `streams`."""
+    trace = error.__traceback__
+    while trace is not None and trace.tb_next is not None:
+        trace = trace.tb_next
+    return trace is not None and str(trace.tb_frame.f_globals.get("__name__")).startswith("click.")
 
 
 def _complete() -> int:

@@ -7,6 +7,8 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from sretool.cli import streams
+
 if TYPE_CHECKING:
     from sretool.lab import Lab, MemberStatus
 
@@ -64,7 +66,7 @@ def up(name: str, etcd: Path | None, **chosen: Any) -> None:
     spec = msgspec.structs.replace(there, **given)
     began = time.monotonic()
     started = labs.up(spec, home=home, progress=_tell)
-    click.echo(f"{_headline(started)}: healthy after {time.monotonic() - began:.1f} s")
+    streams.say([f"{_headline(started)}: healthy after {time.monotonic() - began:.1f} s"])
 
 
 @lab.command()
@@ -77,9 +79,9 @@ def down(name: str, every: bool) -> None:
     home = labs.LabHome.of_user()
     names = labs.labs(home) if every else [name]
     for one in names:
-        click.echo(f"{one}: ended, nothing is left" if labs.down(one, home) else f"there is no lab {one}")
+        streams.say([f"{one}: ended, nothing is left" if labs.down(one, home) else f"there is no lab {one}"])
     if not names:
-        click.echo("there is no lab")
+        streams.say(["there is no lab"])
 
 
 @lab.command()
@@ -95,15 +97,15 @@ def status(name: str, output: str) -> None:
         _echo_json(found)
         return
     for one in found:
-        click.echo(_headline(one))
+        streams.say([_headline(one)])
         for member in one.status():
-            click.echo(f"  {_member_line(member)}")
+            streams.say([f"  {_member_line(member)}"])
         for component in one.component_status():
-            click.echo(f"  {component.name}  {component.state}")
+            streams.say([f"  {component.name}  {component.state}"])
         if one.faults:
-            click.echo(f"  faults: {', '.join(one.faults)}")
+            streams.say([f"  faults: {', '.join(one.faults)}"])
     if not found:
-        click.echo("there is no lab; sretool lab up starts one")
+        streams.say(["there is no lab; sretool lab up starts one"])
 
 
 @lab.command()
@@ -146,22 +148,22 @@ def fault(name: str, fault: str, member: str, undo: bool, **chosen: Any) -> None
     opened = labs.open_lab(name, labs.LabHome.of_user())
     act = faults.undo_fault if undo else faults.raise_fault
     said = act(opened, fault, member, options)
-    click.echo(f"{name} {member}: {said}" if member else f"{name}: {said}")
+    streams.say([f"{name} {member}: {said}" if member else f"{name}: {said}"])
 
 
 def _list_faults() -> None:
     from sretool.lab.faults import FAULTS
 
     for one in FAULTS.values():
-        click.echo(f"{one.name:<15} {one.summary}")
+        streams.say([f"{one.name:<15} {one.summary}"])
         if one.options:
-            click.echo(f"{'':<15} takes {' '.join(one.options)}")
+            streams.say([f"{'':<15} takes {' '.join(one.options)}"])
         if one.needs:
-            click.echo(f"{'':<15} needs {one.needs}")
+            streams.say([f"{'':<15} needs {one.needs}"])
 
 
 def _tell(line: str) -> None:
-    click.echo(line, err=True)
+    streams.tell([line])
 
 
 def _headline(lab: "Lab") -> str:
@@ -201,4 +203,4 @@ def _echo_json(found: "list[Lab]") -> None:
         }
         for one in found
     ]
-    click.echo(msgspec.json.format(msgspec.json.encode(answer), indent=2).decode())
+    streams.say(msgspec.json.format(msgspec.json.encode(answer), indent=2).decode().splitlines())

@@ -1,38 +1,56 @@
 """Options that several commands share."""
 
-from collections.abc import Callable
-from typing import Any
+from collections.abc import Callable, Iterable
+from typing import TYPE_CHECKING, Any
 
 import click
-from click.shell_completion import CompletionItem
+
+if TYPE_CHECKING:
+    from click.shell_completion import CompletionItem
+
+    from sretool.knowledge.window import Window
 
 APPROVAL_LEVELS = ("reversible", "disruptive", "irreversible")
-ACCEPTABLE = ("margin", "disk-free")
+ACCEPTABLE = ("margin", "leases", "disk-free")
 
 
 def complete_clusters(
     _context: click.Context, _parameter: click.Parameter, begun: str
-) -> list[CompletionItem]:
+) -> "list[CompletionItem]":
     """Offer the names of the clusters that are known."""
     from sretool.cluster.inventory import clusters_folder, list_clusters
 
-    return [CompletionItem(name) for name in list_clusters(clusters_folder()) if name.startswith(begun)]
+    return _offer(list_clusters(clusters_folder()), begun)
 
 
 def complete_runbooks(
     _context: click.Context, _parameter: click.Parameter, begun: str
-) -> list[CompletionItem]:
+) -> "list[CompletionItem]":
     """Offer the names of the runbooks."""
     from sretool.runbook.library import list_runbooks
 
-    return [CompletionItem(name) for name, _ in list_runbooks() if name.startswith(begun)]
+    return _offer((name for name, _ in list_runbooks()), begun)
 
 
-def complete_runs(_context: click.Context, _parameter: click.Parameter, begun: str) -> list[CompletionItem]:
+def complete_playbooks(
+    _context: click.Context, _parameter: click.Parameter, begun: str
+) -> "list[CompletionItem]":
+    """Offer the names of the playbooks."""
+    from sretool.runbook.library import list_playbooks
+
+    return _offer((name for name, _ in list_playbooks()), begun)
+
+
+def complete_runs(_context: click.Context, _parameter: click.Parameter, begun: str) -> "list[CompletionItem]":
     """Offer the ids of the runs, newest first."""
     from sretool.engine.runs import runs_folder
 
-    names = sorted((path.name for path in runs_folder().glob("*/")), reverse=True)
+    return _offer(sorted((path.name for path in runs_folder().glob("*/")), reverse=True), begun)
+
+
+def _offer(names: Iterable[str], begun: str) -> "list[CompletionItem]":
+    from click.shell_completion import CompletionItem
+
     return [CompletionItem(name) for name in names if name.startswith(begun)]
 
 
@@ -44,6 +62,32 @@ cluster_option = click.option(
     shell_complete=complete_clusters,
     help="The cluster; the only one that is known when there is but one. [env: SRETOOL_CLUSTER]",
 )
+
+params_option = click.option(
+    "-p", "--param", "params", multiple=True, metavar="KEY=VALUE", help="Set a parameter."
+)
+
+
+def _window(_context: click.Context, _parameter: click.Parameter, text: str | None) -> "Window | None":
+    from sretool.knowledge.window import Window
+
+    try:
+        return None if text is None else Window.parse(text)
+    except ValueError as error:
+        raise click.BadParameter(str(error)) from error
+
+
+def window_option(*, default: str | None = None) -> Callable[[Callable[..., Any]], Callable[..., Any]]:
+    """Add `--window`, the maintenance window."""
+    return click.option(
+        "--window",
+        default=default,
+        show_default=True,
+        metavar="WINDOW",
+        callback=_window,
+        help="Begin nothing outside of this maintenance window, such as 'Sun 02:00-04:00 UTC'.",
+    )
+
 
 output_option = click.option(
     "--output",
@@ -84,3 +128,16 @@ def approval_options(command: Callable[..., Any]) -> Callable[..., Any]:
         help="Override this guard. Only at a terminal: the word is typed once more, and journaled.",
     )
     return approve(accept(command))
+
+
+def given_params(params: tuple[str, ...]) -> dict[str, str]:
+    """Return what was given with `-p`, by name; BadParameter for what is no KEY=VALUE, or there twice."""
+    given: dict[str, str] = {}
+    for param in params:
+        key, equals, value = param.partition("=")
+        if not equals or not key:
+            raise click.BadParameter(f"{param!r} is not KEY=VALUE", param_hint="-p")
+        if key in given:
+            raise click.BadParameter(f"{key} is given twice", param_hint="-p")
+        given[key] = value
+    return given

@@ -9,7 +9,10 @@ from sretool.cli.options import complete_runs, output_option
 @click.argument("run", default="", shell_complete=complete_runs)
 @output_option
 def report(run: str, output: str) -> int:
-    """Show RUN (its id or the begin of it): a ten-line hand-over, then everything. List the runs without RUN."""
+    """Show RUN (its id or the begin of it): a ten-line hand-over, then everything. List the runs without RUN.
+
+    Of a playbook it is the incident report, in Markdown: causes, numbers before and after, what was not done.
+    """
     from sretool.cli import streams
     from sretool.engine.journal import read_journal
     from sretool.engine.runs import list_runs, require_run, runs_folder
@@ -23,10 +26,20 @@ def report(run: str, output: str) -> int:
         streams.say([render_json(runs)] if output == "json" else render_runs(runs, columns=streams.columns()))
         return 0
     run_id = require_run(folder, run)
-    found = fold_run(read_journal(folder / run_id))
+    records = read_journal(folder / run_id)
+    journal = str(folder / run_id / "journal.jsonl")
+    if any("playbook" in record.body for record in records[:1]):
+        from sretool.report.incident import fold_incident
+        from sretool.report.playbook_text import render_incident
+
+        incident = fold_incident(records)
+        streams.say(
+            [render_json(incident)] if output == "json" else render_incident(incident, journal=journal)
+        )
+        return 0
+    found = fold_run(records)
     if output == "json":
         streams.say([render_json(found)])
         return 0
-    journal = str(folder / run_id / "journal.jsonl")
     streams.say(render_report(found, journal=journal, columns=streams.columns()))
     return 0

@@ -1,6 +1,7 @@
 """`sretool runbook`: the main command; without a name, the list of runbooks."""
 
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import click
 
@@ -8,15 +9,21 @@ from sretool.cli.options import (
     approval_options,
     cluster_option,
     complete_runbooks,
+    given_params,
+    params_option,
     run_output_option,
     verbose_option,
+    window_option,
 )
+
+if TYPE_CHECKING:
+    from sretool.knowledge.window import Window
 
 
 @click.command()
 @click.argument("name", default="", shell_complete=complete_runbooks)
 @cluster_option
-@click.option("-p", "--param", "params", multiple=True, metavar="KEY=VALUE", help="Set a parameter.")
+@params_option
 @click.option("--plan", "plan_only", is_flag=True, help="Stop after the plan.")
 @click.option(
     "--save",
@@ -24,6 +31,7 @@ from sretool.cli.options import (
     help="Stop after the plan and keep it in this file, for `sretool apply`.",
 )
 @approval_options
+@window_option()
 @run_output_option
 @verbose_option
 def runbook(
@@ -34,6 +42,7 @@ def runbook(
     save: Path | None,
     approve: str | None,
     accepted: tuple[str, ...],
+    window: "Window | None",
     output: str,
     verbose: bool,
 ) -> int:
@@ -51,22 +60,11 @@ def runbook(
         save=save,
         approve=approve,
         accepted=accepted,
+        window=window,
         output=output,
         verbose=verbose,
     )
-    return run_runbook(name, cluster=cluster, given=_given(params), asked=asked)
-
-
-def _given(params: tuple[str, ...]) -> dict[str, str]:
-    given: dict[str, str] = {}
-    for param in params:
-        key, equals, value = param.partition("=")
-        if not equals or not key:
-            raise click.BadParameter(f"{param!r} is not KEY=VALUE", param_hint="-p")
-        if key in given:
-            raise click.BadParameter(f"{key} is given twice", param_hint="-p")
-        given[key] = value
-    return given
+    return run_runbook(name, cluster=cluster, given=given_params(params), asked=asked)
 
 
 def _list(output: str) -> int:

@@ -11,8 +11,9 @@ from sretool.cluster import ClusterEntry, clusters_folder, require_cluster
 from sretool.engine.opening import Terms, opened_run, reopened_run
 from sretool.engine.operate import Approver
 from sretool.engine.plan import load_plan, save_plan
-from sretool.engine.runs import require_run, runs_folder
-from sretool.errors import UsageError
+from sretool.engine.runs import is_playbook, require_run, runs_folder
+from sretool.errors import RefusedError, UsageError
+from sretool.knowledge.window import Window
 from sretool.runbook.library import find_runbook
 from sretool.runbook.loader import load_runbook
 from sretool.steps.catalogue import load_catalogue
@@ -28,6 +29,16 @@ class Asked:
     accepted: tuple[str, ...] = ()
     plan_only: bool = False
     save: Path | None = None
+    window: Window | None = None
+
+    def require_window(self, clock: SystemClock) -> None:
+        """Raise RefusedError outside of the maintenance window."""
+        now = clock.now()
+        if self.window is not None and not self.window.is_open(now):
+            raise RefusedError(
+                f"it is {now:%a %H:%M} UTC, outside of the maintenance window {self.window}",
+                then="leave --window out to run it now",
+            )
 
     def approver(self) -> Approver | None:
         """Return who answers the question, None when nothing is to be asked.
@@ -53,6 +64,7 @@ class Asked:
             emit=view.emit,
             unattended=unattended,
             accepted=self.accepted,
+            window=self.window,
         )
 
     def is_unattended(self) -> bool:
@@ -62,6 +74,7 @@ class Asked:
 def run_runbook(name: str, *, cluster: str, given: Mapping[str, str], asked: Asked) -> int:
     """Run one runbook and return the exit code."""
     clock = SystemClock()
+    asked.require_window(clock)
     approver = asked.approver()
     text, origin = find_runbook(name)
     entry = require_cluster(cluster, clusters_folder())
@@ -97,9 +110,13 @@ def apply_plan(path: Path, *, asked: Asked) -> int:
 
 def resume_run(run_id: str, *, asked: Asked) -> int:
     """Take up an earlier run: look what became of its last change, then go on."""
+    found = require_run(runs_folder(), run_id, unfinished=True)
+    if is_playbook(found):
+        from sretool.cli.playing import resume_playbook
+
+        return resume_playbook(found, asked=asked)
     clock = SystemClock()
     approver = asked.approver()
-    found = require_run(runs_folder(), run_id, unfinished=True)
     with RunView(output=asked.output, verbose=asked.verbose, clock=clock) as view:
         terms = asked.terms(view, clock, unattended=asked.is_unattended())
         with reopened_run(found, _entry_of, terms) as resumption:
@@ -109,9 +126,13 @@ def resume_run(run_id: str, *, asked: Asked) -> int:
 
 def undo_run(run_id: str, *, asked: Asked) -> int:
     """Take back what an earlier run changed, where there is a way back."""
+    found = require_run(runs_folder(), run_id)
+    if is_playbook(found):
+        from sretool.cli.playing import undo_playbook
+
+        return undo_playbook(found, asked=asked)
     clock = SystemClock()
     approver = asked.approver()
-    found = require_run(runs_folder(), run_id)
     with RunView(output=asked.output, verbose=asked.verbose, clock=clock) as view:
         terms = asked.terms(view, clock, unattended=asked.is_unattended())
         with reopened_run(found, _entry_of, terms) as resumption:

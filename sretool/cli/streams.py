@@ -2,7 +2,6 @@
 
 import codecs
 import os
-import shutil
 import sys
 from collections.abc import Sequence
 from typing import TextIO
@@ -43,12 +42,18 @@ def tell(lines: Sequence[str]) -> None:
     _write(sys.stderr, lines)
 
 
+def lose(error: OSError) -> None:
+    """Note that somebody else could not write results to standard output."""
+    _LOST.append(error.strerror or str(error))
+
+
 def flush() -> None:
     """Write out what is buffered; StateError when results were lost (a full disk, not a closed pipe)."""
     _write(sys.stdout, [])
     if _LOST:
         raise StateError(
-            f"standard output could not be written: {_LOST[0]}", then="`sretool report` has the run"
+            f"standard output could not be written: {_LOST[0]}",
+            then="give it room or send it elsewhere; what a run found is in `sretool report`",
         )
 
 
@@ -56,6 +61,8 @@ def columns() -> int:
     """Return how wide lines may be: 80, or the terminal's width where that is less."""
     if not _is_terminal(sys.stdout) and not _is_terminal(sys.stderr):
         return 80
+    import shutil
+
     return max(40, min(80, shutil.get_terminal_size().columns))
 
 
@@ -91,13 +98,14 @@ def _write(stream: TextIO | None, lines: Sequence[str]) -> None:
 
         text = colour(clean, stream)
     try:
-        stream.write(text)
+        if text:  # writing nothing fails too where a disk is full
+            stream.write(text)
         stream.flush()
     except BrokenPipeError:  # `| head` has seen enough: the run goes on, and so does its exit code
         _silence(stream)
     except OSError as error:
         if stream is sys.stdout:
-            _LOST.append(error.strerror or str(error))
+            lose(error)
         _silence(stream)
 
 

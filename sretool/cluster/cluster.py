@@ -11,6 +11,7 @@ from sretool.cluster.inventory import ClusterEntry
 from sretool.cluster.kubernetes_connection import KubernetesConnection
 from sretool.cluster.kubernetes_reader import KubernetesReader
 from sretool.cluster.kubernetes_writer import KubernetesWriter
+from sretool.cluster.lease import ClusterLease
 from sretool.errors import RemoteError, UnreachableError
 from sretool.model import Identity, Known, MemberId, Unknown, known_only
 
@@ -72,8 +73,10 @@ class Cluster:
         self.name = entry.cluster
         self._entry = entry
         self._clock = clock
-        self._etcd = EtcdConnections(entry.etcd)
         self._kubernetes = KubernetesConnection(entry.kubernetes) if entry.kubernetes else None
+        self.lease = ClusterLease(self._kubernetes, clock) if self._kubernetes else None
+        """The lock that other machines see; none without an API server. Only whoever holds a plan touches it."""
+        self._etcd = EtcdConnections(entry.etcd, self._kubernetes)
 
     def __enter__(self) -> Self:
         return self

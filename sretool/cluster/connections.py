@@ -1,16 +1,22 @@
-"""One gRPC connection a member, opened when first needed, shared by the readers and writers of a run."""
+"""One connection a member, opened when first needed, shared by the readers and writers of a run."""
 
 import datetime
 import threading
 from concurrent.futures import ThreadPoolExecutor
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from sretool.clients.etcd import Connection, Endpoint, EtcdReads, EtcdWrites, TlsFiles, connect
 from sretool.cluster.inventory import EtcdAccess, InventoryMember
-from sretool.model import MetricsPage, Silence
+from sretool.errors import UnreachableError
+from sretool.model import MetricsPage, Silence, Unknown
 
 if TYPE_CHECKING:
     from sretool.clients.etcd.certificates import CertificateDays
+    from sretool.clients.etcd.stored_events import StoredEvents
+    from sretool.cluster.etcd_pods import EtcdPod
+    from sretool.cluster.kubernetes_connection import KubernetesConnection
+
+FIRST_PASS_SECONDS = 1.2  # a healthy member answers in milliseconds; a silent one must not cost a look more
 
 # What asks a member otherwise than by gRPC is imported with its first use: `cluster status` on a healthy
 # cluster needs none of it.
@@ -27,28 +33,55 @@ def tls_files_of(access: EtcdAccess) -> TlsFiles | None:
 
 
 class EtcdConnections:
-    """The connections of one cluster, and the threads that ask its members side by side."""
+    """The connections of one cluster, and the threads that ask its members side by side.
 
-    def __init__(self, access: EtcdAccess) -> None:
+    `kubernetes` is for the members that are reached through their pods; closing leaves it open.
+    """
+
+    def __init__(self, access: EtcdAccess, kubernetes: "KubernetesConnection | None" = None) -> None:
         self._members = {member.name: member for member in access.members}
         self._tls = tls_files_of(access)
         self._open: dict[str, Connection] = {}
         self._lock = threading.Lock()
+        self.between_looks: dict[str, Any] = {}  # what one look leaves to the next; only by one thread
+        self._pods = _pods(access, kubernetes)
         # Three looks may overlap (a latency window, a status, an observation): never wait for a thread.
         self.pool = ThreadPoolExecutor(max_workers=4 * len(access.members), thread_name_prefix="etcd")
 
+    @property
+    def patience(self) -> float:
+        """How many times longer than by gRPC one request to a member may take."""
+        if not self._pods:
+            return 1.0
+        from sretool.cluster.etcd_pods import POD_PATIENCE
+
+        return POD_PATIENCE
+
     def reads(self, name: str) -> EtcdReads:
-        return EtcdReads(self._connection(name))
+        return self._pods[name].reads() if name in self._pods else EtcdReads(self._connection(name))
 
     def writes(self, name: str) -> EtcdWrites:
-        return EtcdWrites(self._connection(name))
+        return self._pods[name].writes() if name in self._pods else EtcdWrites(self._connection(name))
+
+    def stored_events(self, name: str) -> "StoredEvents":
+        from sretool.clients.etcd.stored_events import StoredEvents
+
+        if name in self._pods:
+            raise UnreachableError(
+                f"{name} is reached through its pod only: stored events need its client port"
+            )
+        return StoredEvents(self._connection(name))
 
     def scrape(self, name: str, *, timeout_seconds: float) -> MetricsPage:
+        if name in self._pods:
+            return self._pods[name].scrape(timeout_seconds=timeout_seconds)
         from sretool.clients.metrics import read_metrics
 
         return read_metrics(self._members[name].metrics_url, self._tls, timeout_seconds=timeout_seconds)
 
     def find_silence(self, name: str, timeout_seconds: float) -> tuple[Silence, str]:
+        if name in self._pods:
+            return self._pods[name].find_silence(timeout_seconds)
         from sretool.clients.etcd.silence import find_silence
 
         return find_silence(self._endpoint(name), self._tls, self._members[name].metrics_url, timeout_seconds)
@@ -56,8 +89,12 @@ class EtcdConnections:
     def certificate_days(
         self, name: str, *, now: datetime.datetime, timeout_seconds: float
     ) -> "CertificateDays":
-        from sretool.clients.etcd.certificates import days_until_expiry
+        from sretool.clients.etcd.certificates import CertificateDays, days_until_expiry
 
+        if name in self._pods:
+            from sretool.cluster.etcd_pods import NO_CERTIFICATES
+
+            return CertificateDays(client=Unknown(NO_CERTIFICATES), server=Unknown(NO_CERTIFICATES))
         return days_until_expiry(
             self._endpoint(name), self._tls or TlsFiles(ca=""), now=now, timeout_seconds=timeout_seconds
         )
@@ -74,7 +111,23 @@ class EtcdConnections:
         return endpoint_of(self._members[name])
 
     def _connection(self, name: str) -> Connection:
+        if name in self._pods:
+            raise UnreachableError(
+                f"etcd {self._pods[name].where} is reached by etcdctl only: this needs its client port",
+                endpoint=self._pods[name].where,
+                then="give sretool a way there: a route, or SSH to its host",
+            )
         with self._lock:
             if name not in self._open:
                 self._open[name] = connect(self._endpoint(name), self._tls)
             return self._open[name]
+
+
+def _pods(access: EtcdAccess, kubernetes: "KubernetesConnection | None") -> "dict[str, EtcdPod]":
+    """Return the members that are reached inside their pods."""
+    inside = {member.name: (member, member.pod) for member in access.members if member.pod is not None}
+    if not inside or kubernetes is None:
+        return {}
+    from sretool.cluster.etcd_pods import EtcdPod
+
+    return {name: EtcdPod(member, pod, kubernetes) for name, (member, pod) in inside.items()}

@@ -5,14 +5,14 @@ from typing import TYPE_CHECKING
 
 from sretool.clients.etcd import prefix_end
 from sretool.clock import Deadline
+from sretool.knowledge.stored_events import StoredPage
 from sretool.model import KeyValue
 
 if TYPE_CHECKING:
     from sretool.cluster.connections import EtcdConnections
 
-PAGE_KEYS = (
-    10_000  # each page lets the server count all keys that are left: small pages cost more than they save
-)
+# Each page lets the server count all keys that are left: small pages cost time, large ones memory here.
+PAGE_KEYS = 5_000
 PAGE_SECONDS = 10.0
 VALUE_SECONDS = 2.0
 
@@ -46,6 +46,49 @@ class EtcdKeys:
             if not names:
                 return
             start = names[-1] + b"\0"
+
+    def first(self, start: bytes, end: bytes) -> bytes:
+        """Return the first key from `start` up to `end`, empty when there is none."""
+        names, _, _ = self._connections.reads(self._choose()).key_names(
+            start, end, limit=1, timeout_seconds=self._deadline.cap(VALUE_SECONDS)
+        )
+        return names[0] if names else b""
+
+    def stored_events(
+        self,
+        start: bytes,
+        end: bytes,
+        *,
+        root: bytes,
+        limit: int,
+        revision: int = 0,
+        linearizable: bool = False,
+    ) -> StoredPage:
+        """Return one page of events from the key `start` up to `end`, as they are below the prefix `root`.
+
+        RejectedError where a value is not stored as Kubernetes stores it by default.
+        """
+        return self._connections.stored_events(self._choose()).page(
+            start,
+            end,
+            root=root,
+            limit=limit,
+            revision=revision,
+            linearizable=linearizable,
+            timeout_seconds=self._deadline.cap(PAGE_SECONDS),
+        )
+
+    def flags_of_api_servers(self, root: bytes) -> tuple[tuple[str, ...], ...]:
+        """Return the command line of every API server that runs as a static pod, as stored below `root`."""
+        return self._connections.stored_events(self._choose()).flags_of_api_servers(
+            root, timeout_seconds=self._deadline.cap(VALUE_SECONDS)
+        )
+
+    def uid(self, key: bytes) -> str:
+        """Return the UID of the Kubernetes object stored as `key`, empty when there is none."""
+        return self._connections.stored_events(self._choose()).uid(
+            key, timeout_seconds=self._deadline.cap(VALUE_SECONDS)
+        )
 
     def value(self, key: bytes, *, linearizable: bool = False) -> KeyValue | None:
         """Return the key as that member has it, or (linearizable) as it is now; None when there is none."""

@@ -3,10 +3,11 @@
 import datetime
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager
-from typing import TYPE_CHECKING, TypeVar, cast
+from typing import TYPE_CHECKING, Any, TypeVar, cast
 
 from sretool.clock import Clock, Deadline
 from sretool.cluster import etcd_questions as questions
+from sretool.cluster.connections import FIRST_PASS_SECONDS, EtcdConnections
 from sretool.cluster.disks import read_disk
 from sretool.cluster.etcd_keys import EtcdKeys
 from sretool.cluster.inventory import EtcdAccess, InventoryMember
@@ -27,12 +28,10 @@ from sretool.model import (
 if TYPE_CHECKING:
     from sretool.clients.etcd import EtcdReads
     from sretool.clients.etcd.certificates import CertificateDays
-    from sretool.cluster.connections import EtcdConnections
 
 T = TypeVar("T")
 R = TypeVar("R")
 
-FIRST_PASS_SECONDS = 1.2  # a healthy member answers in milliseconds; a silent one must not cost a look more
 SILENCE_SECONDS = 1.0
 READ_SECONDS = 2.0
 SCRAPE_SECONDS = 1.5
@@ -48,7 +47,7 @@ class EtcdReader:
     def __init__(
         self,
         access: EtcdAccess,
-        connections: "EtcdConnections",
+        connections: EtcdConnections,
         *,
         clock: Clock,
         deadline: Deadline,
@@ -65,6 +64,11 @@ class EtcdReader:
     @property
     def names(self) -> tuple[str, ...]:
         return tuple(member.name for member in self.members)
+
+    @property
+    def between_looks(self) -> dict[str, Any]:
+        """What an earlier look of this run has left to compare with."""
+        return self._connections.between_looks
 
     def member(self, name: str) -> InventoryMember:
         return next(member for member in self.members if member.name == name)
@@ -144,7 +148,7 @@ class EtcdReader:
             (name,),
             lambda name: (
                 self._connections.reads(name).compact_revision_by_watch(
-                    timeout_seconds=self._deadline.cap(READ_SECONDS)
+                    timeout_seconds=self._cap(READ_SECONDS)
                 )
                 or 0
             ),
@@ -153,7 +157,7 @@ class EtcdReader:
     def certificate_days(self, name: str) -> "CertificateDays":
         """Return for how many days our certificate and `name`'s are still valid."""
         return self._connections.certificate_days(
-            name, now=self._clock.now(), timeout_seconds=self._deadline.cap(FIRST_PASS_SECONDS)
+            name, now=self._clock.now(), timeout_seconds=self._cap(FIRST_PASS_SECONDS)
         )
 
     # -- time ---------------------------------------------------------------------------------------------
@@ -195,6 +199,10 @@ class EtcdReader:
             self._remembered[what] = read()
         return cast("T", self._remembered[what])
 
+    def _cap(self, seconds: float) -> float:
+        """Return what one request that takes `seconds` by gRPC may take."""
+        return self._deadline.cap(seconds * self._connections.patience)
+
     def _fan_out(self, names: tuple[str, ...], ask: Callable[[str], T]) -> dict[str, Known[T]]:
         def guarded(name: str) -> Known[T]:
             try:
@@ -209,13 +217,13 @@ class EtcdReader:
         reasons = []
         for name in self.answering():
             try:
-                return ask(self._connections.reads(name), self._deadline.cap(READ_SECONDS))
+                return ask(self._connections.reads(name), self._cap(READ_SECONDS))
             except RemoteError as error:
                 reasons.append(error.message)
         return Unknown(reasons[-1] if reasons else "no member answers")
 
     def _read_status(self, names: tuple[str, ...] = ()) -> dict[str, Known[EndpointStatus]]:
-        seconds = self._deadline.cap(FIRST_PASS_SECONDS)
+        seconds = self._cap(FIRST_PASS_SECONDS)
         return self._fan_out(
             names or self.names, lambda name: self._connections.reads(name).status(timeout_seconds=seconds)
         )
@@ -223,7 +231,7 @@ class EtcdReader:
     def _find_silences(self) -> dict[str, tuple[Silence, str]]:
         silent = tuple(name for name in self.names if name not in self.answering())
         found = self._fan_out(
-            silent, lambda name: self._connections.find_silence(name, self._deadline.cap(SILENCE_SECONDS))
+            silent, lambda name: self._connections.find_silence(name, self._cap(SILENCE_SECONDS))
         )
         return {
             name: (Silence.UNREACHABLE, answer.reason) if isinstance(answer, Unknown) else answer
@@ -245,7 +253,7 @@ class EtcdReader:
         return {name: gone.get(name) or pages[name] for name in self.names}
 
     def _scrape_one(self, name: str) -> MetricsPage:
-        page = self._connections.scrape(name, timeout_seconds=self._deadline.cap(SCRAPE_SECONDS))
+        page = self._connections.scrape(name, timeout_seconds=self._cap(SCRAPE_SECONDS))
         status = self.status()[name]
         served = page.label_values("etcd_server_id", "server_id")
         if served and not isinstance(status, Unknown) and served != (str(MemberId(status.member_id)),):

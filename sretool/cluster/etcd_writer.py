@@ -1,16 +1,21 @@
 """etcd, written: each method is one effect. Only the executor of an approved plan holds a writer."""
 
+from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from sretool.clients.etcd import Delete, Equals
 from sretool.clock import Deadline
+from sretool.cluster.etcd_questions import PROBE_KEY
 from sretool.cluster.snapshots import save_snapshot
+from sretool.knowledge.stored_events import StoredPage
 from sretool.model import Alarm
 
 if TYPE_CHECKING:
     from sretool.cluster.connections import EtcdConnections
 
 WRITE_SECONDS = 5.0
+PROBE_SECONDS = 2.0
 
 
 class EtcdWriter:
@@ -53,6 +58,35 @@ class EtcdWriter:
         writes = self._connections.writes(through)
         writes.put(key, b"sretool", timeout_seconds=self._deadline.cap(WRITE_SECONDS))
         writes.delete_range(key, timeout_seconds=self._deadline.cap(WRITE_SECONDS))
+
+    def stored_events(self, start: bytes, end: bytes, *, root: bytes, limit: int, through: str) -> StoredPage:
+        """Return a page of events as they are now, for their export: what is about to be deleted."""
+        return self._connections.stored_events(through).page(
+            start,
+            end,
+            root=root,
+            limit=limit,
+            linearizable=True,
+            timeout_seconds=self._deadline.cap(WRITE_SECONDS),
+        )
+
+    def delete_unchanged(self, keys: Sequence[tuple[bytes, int]], *, through: str) -> bool:
+        """Delete all of the keys in one transaction if each still has its mod revision, else none of them.
+
+        At most 128. Tell whether they were deleted.
+        """
+        result = self._connections.writes(through).txn(
+            [Equals(key=key, target="mod_revision", number=revision) for key, revision in keys],
+            [Delete(key=key) for key, _ in keys],
+            timeout_seconds=self._deadline.cap(WRITE_SECONDS),
+        )
+        return result.succeeded
+
+    def read_one_key(self, *, through: str) -> None:
+        """Read one small key through consensus, as other clients do: for what our writes cost them."""
+        self._connections.reads(through).range_page(
+            PROBE_KEY, limit=1, timeout_seconds=self._deadline.cap(PROBE_SECONDS)
+        )
 
     def save_snapshot(self, name: str, path: Path, *, timeout_seconds: float) -> None:
         """Save a snapshot of `name` to the local file `path` (0600), its hash checked; see `save_snapshot`."""

@@ -2,56 +2,106 @@
 
 from collections.abc import Mapping
 from concurrent.futures import Future, wait
+from typing import TYPE_CHECKING
 
-from sretool.cluster.connections import EtcdConnections
-from sretool.cluster.etcd_reader import FIRST_PASS_SECONDS
-from sretool.cluster.inventory import EtcdAccess
+import msgspec
+
+from sretool.cluster.connections import FIRST_PASS_SECONDS, EtcdConnections
+from sretool.cluster.inventory import EtcdAccess, KubernetesAccess
 from sretool.cluster.state import quota_of
 from sretool.errors import RemoteError
-from sretool.model import EndpointStatus, Known, MetricsPage, Silence, Unknown
+from sretool.model import EndpointStatus, Known, MemberList, MetricsPage, Silence, Unknown, known_only
+
+if TYPE_CHECKING:
+    from sretool.cluster.kubernetes_connection import KubernetesConnection
 
 # A healthy member answers in milliseconds; asking a slow one why it is silent costs it next to nothing.
 _PATIENCE_SECONDS = 0.2
 _SILENCE_SECONDS = FIRST_PASS_SECONDS - _PATIENCE_SECONDS
 
-Silences = Mapping[str, tuple[Silence, str]]
+
+class Glance(msgspec.Struct, frozen=True, kw_only=True):
+    """What was seen, by member in inventory order; `silences` has the silent ones only."""
+
+    statuses: Mapping[str, Known[EndpointStatus]]
+    quotas: Mapping[str, Known[int]]  # bytes
+    silences: Mapping[str, tuple[Silence, str]]
+    member_list: Known[MemberList]
 
 
-def read_glance(
-    access: EtcdAccess,
-) -> tuple[Mapping[str, Known[EndpointStatus]], Mapping[str, Known[int]], Silences]:
-    """Return, by member in inventory order: Status, quota in bytes, and why the silent ones are silent.
+def read_glance(access: EtcdAccess, kubernetes: KubernetesAccess | None = None) -> Glance:
+    """Return Status and quota of every member, why the silent ones are silent, and the member list.
 
-    Takes 1.2 s at most, however many members are silent. Metrics are read only where Status has no quota
+    Takes 1.2 s at most, however many members are silent; 7.2 s where members are reached inside their pods, which
+    takes `kubernetes`. Metrics are read only where Status has no quota
     (before etcd 3.6.6).
     """
-    connections = EtcdConnections(access)
+    api = _open_api(kubernetes) if kubernetes and any(member.pod for member in access.members) else None
+    connections = EtcdConnections(access, api)
     try:
-        statuses, silences = _read(connections, tuple(member.name for member in access.members))
-        return statuses, _quotas(connections, statuses), silences
+        statuses, lists, silences = _read(connections, tuple(member.name for member in access.members))
+        return Glance(
+            statuses=statuses,
+            quotas=_quotas(connections, statuses),
+            silences=silences,
+            member_list=_newest(statuses, lists),
+        )
     finally:
         connections.close()
+        if api is not None:
+            api.close()
+
+
+def _open_api(access: KubernetesAccess) -> "KubernetesConnection":
+    from sretool.cluster.kubernetes_connection import KubernetesConnection
+
+    return KubernetesConnection(access)
 
 
 def _read(
     connections: EtcdConnections, names: tuple[str, ...]
-) -> tuple[Mapping[str, Known[EndpointStatus]], Silences]:
+) -> tuple[
+    Mapping[str, Known[EndpointStatus]],
+    Mapping[str, Known[MemberList]],
+    Mapping[str, tuple[Silence, str]],
+]:
+    lists: dict[str, Known[MemberList]] = {}
+
     def ask(name: str) -> Known[EndpointStatus]:
+        reads = connections.reads(name)
         try:
-            return connections.reads(name).status(timeout_seconds=FIRST_PASS_SECONDS)
+            status = reads.status(timeout_seconds=FIRST_PASS_SECONDS * connections.patience)
         except RemoteError as error:
             return Unknown(error.message)
+        try:  # of this member alone: it must be had without a quorum too
+            lists[name] = reads.member_list(
+                linearizable=False, timeout_seconds=FIRST_PASS_SECONDS * connections.patience
+            )
+        except RemoteError as error:
+            lists[name] = Unknown(error.message)
+        return status
 
     asked = {name: connections.pool.submit(ask, name) for name in names}
-    wait(asked.values(), timeout=_PATIENCE_SECONDS)
+    wait(asked.values(), timeout=_PATIENCE_SECONDS * connections.patience)
     why: dict[str, Future[tuple[Silence, str]]] = {
-        name: connections.pool.submit(connections.find_silence, name, _SILENCE_SECONDS)
+        name: connections.pool.submit(connections.find_silence, name, _SILENCE_SECONDS * connections.patience)
         for name, answer in asked.items()
         if not answer.done() or isinstance(answer.result(), Unknown)
     }
     statuses = {name: answer.result() for name, answer in asked.items()}
     silences = {name: why[name].result() for name, one in statuses.items() if isinstance(one, Unknown)}
-    return statuses, silences
+    return statuses, lists, silences
+
+
+def _newest(
+    statuses: Mapping[str, Known[EndpointStatus]], lists: Mapping[str, Known[MemberList]]
+) -> Known[MemberList]:
+    """Return the list of the member that has applied most: one that was cut off holds an old one."""
+    applied = {name: status.raft_applied_index for name, status in known_only(statuses).items()}
+    listed = known_only(lists)
+    if not listed:
+        return next(iter(lists.values()), Unknown("no member answers"))
+    return listed[max(listed, key=lambda name: applied[name])]
 
 
 def _quotas(
@@ -64,7 +114,7 @@ def _quotas(
             return quota
         page: Known[MetricsPage]
         try:
-            page = connections.scrape(name, timeout_seconds=FIRST_PASS_SECONDS)
+            page = connections.scrape(name, timeout_seconds=FIRST_PASS_SECONDS * connections.patience)
         except RemoteError as error:
             page = Unknown(error.message)
         return quota_of(status, page)

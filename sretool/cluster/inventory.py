@@ -7,7 +7,6 @@ from urllib.parse import urlsplit
 
 import msgspec
 
-from sretool.clients.kubernetes import IN_CLUSTER
 from sretool.errors import DocumentError, UsageError
 from sretool.folders import config_folder
 
@@ -16,10 +15,38 @@ _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,62}")
 _URL = re.compile(r"https?://[^/\s]+")
 
 
+class PodAccess(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """The etcd pod of a member, for etcdctl inside it. Everything but `name` is kubeadm's unless it says otherwise.
+
+    `endpoint` and the certificate paths are as the container sees them; an empty `ca` stands for etcd without TLS.
+    """
+
+    name: str
+    namespace: str = "kube-system"
+    container: str = "etcd"
+    endpoint: str = "https://127.0.0.1:2379"
+    ca: str = "/etc/kubernetes/pki/etcd/ca.crt"
+    cert: str = "/etc/kubernetes/pki/etcd/healthcheck-client.crt"
+    key: str = "/etc/kubernetes/pki/etcd/healthcheck-client.key"
+
+    @property
+    def by_hand(self) -> str:
+        """What a person types to run etcdctl there: the command's beginning."""
+        files = {"cacert": self.ca, "cert": self.cert, "key": self.key}
+        flags = [
+            f"--endpoints={self.endpoint}",
+            *(f"--{name}={path}" for name, path in files.items() if path),
+        ]
+        inside = f"kubectl -n {self.namespace} exec {self.name} -c {self.container} --"
+        return f"{inside} etcdctl {' '.join(flags)}"
+
+
 class InventoryMember(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """An etcd member as the inventory knows it; `metrics` and `data_dir` are empty when not known.
 
     `data_dir` is a path on this machine: where it is given, free disk space can be read.
+    `pod` is for a member that is reached in no other way: etcdctl runs inside that pod, through the API server,
+    and `metrics` is forwarded from it. `client` is then only what the member is known by.
     """
 
     name: str
@@ -28,6 +55,7 @@ class InventoryMember(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_
     metrics: str = ""
     data_dir: str = ""
     server_name: str = ""
+    pod: PodAccess | None = None
 
     @property
     def metrics_url(self) -> str:
@@ -47,11 +75,14 @@ class EtcdAccess(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_field
 class KubernetesAccess(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """How the API server is reached: a kubeconfig (absolute path, or `in-cluster`) and its context.
 
-    An empty `context` is the kubeconfig's current one.
+    An empty `context` is the kubeconfig's current one. `etcd_prefix` and `etcd_overrides` are what its API servers
+    were started with (`--etcd-prefix`, `--etcd-servers-overrides`); an empty prefix means that it is not known.
     """
 
     kubeconfig: str
     context: str = ""
+    etcd_prefix: str = ""
+    etcd_overrides: str = ""
 
 
 class ClusterEntry(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -163,7 +194,11 @@ def _problems(entry: ClusterEntry, origin: PurePath) -> list[tuple[tuple[Any, ..
     access = entry.etcd
     if bool(access.cert) != bool(access.key):
         found.append((("etcd",), "cert and key belong together"))
-    if any(member.client.startswith("https") for member in members) and not access.ca:
+    if entry.kubernetes is None and any(member.pod for member in members):
+        found.append(
+            (("etcd",), "a member's `pod` is reached through the API server: `kubernetes` is missing")
+        )
+    if any(member.client.startswith("https") and not member.pod for member in members) and not access.ca:
         found.append((("etcd",), "https endpoints need `ca`"))
     return found
 
@@ -171,6 +206,8 @@ def _problems(entry: ClusterEntry, origin: PurePath) -> list[tuple[tuple[Any, ..
 def _kubernetes_problems(access: KubernetesAccess | None) -> list[tuple[tuple[Any, ...], str]]:
     if access is None:
         return []
+    from sretool.clients.kubernetes import IN_CLUSTER
+
     if access.kubeconfig == IN_CLUSTER:
         return [(("kubernetes", "context"), f"{IN_CLUSTER} has no contexts")] if access.context else []
     if not PurePath(access.kubeconfig).is_absolute():

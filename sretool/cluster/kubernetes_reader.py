@@ -1,5 +1,6 @@
 """Kubernetes, read: everything a step may ask of the API server, remembered for the length of one look."""
 
+import datetime
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from typing import TYPE_CHECKING, Any, TypeVar, cast
 
@@ -9,6 +10,7 @@ from sretool.knowledge.kubernetes_paths import collection_path, object_path
 from sretool.model import Known, Unknown
 
 if TYPE_CHECKING:
+    from sretool.clients.etcd.certificates import CertificateDays
     from sretool.cluster.kubernetes_connection import KubernetesConnection
 
 T = TypeVar("T")
@@ -39,6 +41,23 @@ class KubernetesReader:
     def available(self) -> Known[bool]:
         """Tell whether the API server is ready (`/readyz`); False when it says no, Unknown when it is silent."""
         return self.remember("available", self._read_available)
+
+    def open(self) -> str:
+        """Return the address of the server that is asked; UnreachableError when the kubeconfig is no use."""
+        return self._connection.open()
+
+    def at(self, server: str) -> "KubernetesReader":
+        """Return a reader of one of several API servers, by its URL, with the same credentials."""
+        return KubernetesReader(self._connection.at(server), deadline=self._deadline)
+
+    def certificate_days(self, *, now: datetime.datetime) -> Known["CertificateDays"]:
+        """Return for how many days our certificate and the server's are still valid."""
+        return self.remember(
+            "certificate_days",
+            lambda: self._connection.certificate_days(
+                now=now, timeout_seconds=self._deadline.cap(READY_SECONDS)
+            ),
+        )
 
     def server_version(self) -> Known[str]:
         """Return the server's version, such as v1.34.2."""

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 import msgspec
 
 from sretool.clock import Deadline
+from sretool.knowledge.kubernetes_paths import object_path
 
 if TYPE_CHECKING:
     from sretool.cluster.kubernetes_connection import KubernetesConnection
@@ -15,6 +16,7 @@ R = TypeVar("R")
 
 PAGE_SIZE = 500
 WRITE_SECONDS = 10.0
+PROBE_SECONDS = 2.0
 COLLECTION_SECONDS = 60.0  # the API server's own limit for a request
 
 
@@ -102,6 +104,11 @@ class KubernetesWriter:
             label_selector=label_selector,
             timeout_seconds=self._deadline.cap(timeout_seconds),
         )
+
+    def read_one_object(self) -> None:
+        """Read one small object, as other clients do: for what our writes cost them."""
+        path = object_path("v1", "namespaces", "kube-system")
+        self._connection.reads.get(path, timeout_seconds=self._deadline.cap(PROBE_SECONDS))
 
     def raw_pages(self, path: str, *, field_selector: str = "") -> Iterator[list[msgspec.Raw]]:
         """Yield the collection `path` as JSON, unread: what is about to be deleted is exported first."""

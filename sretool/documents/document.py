@@ -10,8 +10,8 @@ NodePath = tuple[str | int, ...]
 Position = tuple[int, int]  # line and column, both from 1
 
 _UNITS_OF_STYLE = {
-    "'": re.compile(r"''|.", re.DOTALL),
-    '"': re.compile(r"\\(?:x..|u.{4}|U.{8}|.)|.", re.DOTALL),
+    "'": r"(?s)''|.",
+    '"': r"(?s)\\(?:x..|u.{4}|U.{8}|.)|.",
 }
 
 
@@ -80,7 +80,7 @@ class Document:
         units = _UNITS_OF_STYLE.get(place.source[:1])
         if units is None:
             return line, column + offset
-        written = [match.start() for match in units.finditer(place.source, 1)]
+        written = [match.start() for match in re.compile(units).finditer(place.source, 1)]
         return line, column + (written[offset] if offset < len(written) else len(place.source) - 1)
 
     def at(self, path: NodePath) -> str:

@@ -1,6 +1,5 @@
 """Reads strict YAML: one mapping, no tags, anchors or aliases, bounded. The only home of PyYAML."""
 
-import dataclasses
 import re
 from pathlib import Path
 from typing import Any
@@ -13,7 +12,7 @@ MAX_CHARACTERS = 256 * 1024
 MAX_DEPTH = 20
 MAX_NODES = 20_000
 
-_UNPRINTABLE = re.compile("[^\t\n\r\x20-\x7e\x85\xa0-\ud7ff\ue000-\ufefe\uff00-\ufffd\U00010000-\U0010ffff]")
+_UNPRINTABLE = "[^\t\n\r\x20-\x7e\x85\xa0-\ud7ff\ue000-\ufefe\uff00-\ufffd\U00010000-\U0010ffff]"
 
 
 def read_file(path: Path, *, origin: str = "") -> str:
@@ -55,13 +54,18 @@ def scan_document(text: str, *, origin: str, problems: Problems) -> Document:
     text = text.removeprefix("\ufeff")
     if len(text) > MAX_CHARACTERS:
         problems.fail((1, 1), f"{len(text)} characters: a document has at most {MAX_CHARACTERS}")
-    unprintable = _UNPRINTABLE.search(text)
+    unprintable = _find_unprintable(text)
     if unprintable:
         where = _position_of(text[: unprintable.start()])
         problems.fail(where, f"control character U+{ord(unprintable[0]):04X} is not allowed in YAML")
     builder = _Builder(text, problems)
     _feed(builder, text, problems)
     return Document(origin, builder.root(), builder.places)
+
+
+def _find_unprintable(text: str) -> re.Match[str] | None:
+    # What Python calls printable is allowed; compiling that expression takes longer than reading a whole document.
+    return None if text.replace("\n", "").isprintable() else re.search(_UNPRINTABLE, text)
 
 
 def _feed(builder: "_Builder", text: str, problems: Problems) -> None:
@@ -102,15 +106,15 @@ def _position_of(before: str) -> Position:
     return before.count("\n") + 1, len(before) - (before.rfind("\n") + 1) + 1
 
 
-@dataclasses.dataclass
 class _Open:
     """A mapping or list that is being read."""
 
-    path: NodePath
-    values: dict[str, Any] | list[Any]
-    key: str | None = None
-    key_position: Position = (1, 1)
-    seen: dict[str, int] = dataclasses.field(default_factory=dict)
+    def __init__(self, path: NodePath, values: dict[str, Any] | list[Any]) -> None:
+        self.path = path
+        self.values = values
+        self.key: str | None = None
+        self.key_position: Position = (1, 1)
+        self.seen: dict[str, int] = {}
 
 
 class _Builder:
@@ -165,7 +169,7 @@ class _Builder:
         self._check(event, position)
         source = self._text[event.start_mark.index : event.end_mark.index]
         text: str = event.value
-        if hidden := _UNPRINTABLE.search(text):  # written as an escape: no text of ours may move a terminal
+        if hidden := _find_unprintable(text):  # written as an escape: no text of ours may move a terminal
             what = f"control character U+{ord(hidden[0]):04X} inside a text"
             self._problems.add(position, what, settles=True)
         plain = source[:1] not in ("'", '"', "|", ">")

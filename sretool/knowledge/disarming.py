@@ -53,7 +53,10 @@ class NoSpaceAlarm(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class DisarmView(msgspec.Struct, frozen=True, kw_only=True):
-    """All that deciding on a disarming needs. `revisions` are the answering members' own, by name."""
+    """All that deciding on a disarming needs. `revisions` are the answering members' own, by name.
+
+    `by_etcdctl` is etcdctl as a person calls it, where every member that answers is reached by it only.
+    """
 
     alarms: Known[tuple[Alarm, ...]]
     nospace: tuple[NoSpaceAlarm, ...]
@@ -63,6 +66,7 @@ class DisarmView(msgspec.Struct, frozen=True, kw_only=True):
     is_kubernetes: Known[bool]
     use: Known[Census]
     growth: Known[float]
+    by_etcdctl: str = ""
 
 
 def growth_of(pages: Sequence[MetricsPage], *, now: float) -> Known[float]:
@@ -112,6 +116,8 @@ def disarm_proposal(
         )
     if isinstance(above, Unknown) and not pending:
         return Proposal(held=(Held(what="disarm NOSPACE", why=above.reason, refused=False),))
+    if view.by_etcdctl:
+        return Proposal(held=(_no_exact_disarm(view.by_etcdctl),))
     conditional = (
         f"every member must be below {below:.0%} of its quota after the defragmentation"
         if above is not False
@@ -139,6 +145,19 @@ def _forbidden(view: DisarmView) -> Held | None:
         why = "the member list could not be read: whose alarm it is, is unknown"
         return Held(what="disarm", why=why, refused=False)
     return None
+
+
+def _no_exact_disarm(by_etcdctl: str) -> Held:
+    return Held(
+        what="disarm NOSPACE",
+        why="etcd is reached by etcdctl only, which disarms every alarm of every member, CORRUPT too: sretool "
+        "disarms exactly one",
+        refused=True,
+        commands=(
+            f"{by_etcdctl} alarm list  # go on only when every alarm is NOSPACE, and every member has space again",
+            f"{by_etcdctl} alarm disarm",
+        ),
+    )
 
 
 def _disarming(view: DisarmView, alarm: NoSpaceAlarm, *, below: float, uses: str, conditional: str) -> Change:
@@ -181,7 +200,7 @@ def _proof(view: DisarmView, within: float, uses: str, *, conditional: str) -> C
         if kubernetes
         else f"write and delete the throw-away key {key}",
         risk=Risk.READ if kubernetes else Risk.DISRUPTIVE,
-        effects=() if kubernetes else (Effect.WRITES_KEY,),
+        effects=(Effect.DISARMS,) if kubernetes else (Effect.WRITES_KEY,),  # it stalls nobody
         selection={
             "through": view.through,
             "kubernetes": kubernetes,

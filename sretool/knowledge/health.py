@@ -1,12 +1,13 @@
 """What one look sees of every etcd member, and what follows from it for leader and quorum."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
+from typing import Protocol
 
 import msgspec
 
 from sretool.knowledge.quorum import STILL_VOTING, quorum_of
 from sretool.knowledge.space import quota_share
-from sretool.model import EndpointStatus, Evidence, Known, MemberId, MemberList, Silence, Unknown
+from sretool.model import EndpointStatus, Evidence, Known, Member, MemberId, MemberList, Silence, Unknown
 
 _GONE = frozenset({Silence.DEAD, Silence.FROZEN})
 
@@ -126,3 +127,38 @@ def lags_of(statuses: Mapping[str, EndpointStatus]) -> dict[str, int]:
     if committed is None:
         return {}
     return {name: max(0, committed - status.raft_applied_index) for name, status in statuses.items()}
+
+
+class KnownMember(Protocol):
+    """A member of the inventory, and its Status where it answers."""
+
+    @property
+    def name(self) -> str: ...
+    @property
+    def peer_url(self) -> str: ...
+    @property
+    def status(self) -> Known[EndpointStatus]: ...
+
+
+def inventory_difference(known: Sequence[KnownMember], members: Sequence[Member]) -> str:
+    """Return how the inventory differs from the member list, as a sentence; empty when it does not."""
+    ids = {one.status.member_id for one in known if not isinstance(one.status, Unknown)}
+    urls = {one.peer_url for one in known}
+    missing = [m.name or m.peer_urls[0] for m in members if m.id not in ids and not urls & set(m.peer_urls)]
+    listed_ids = {member.id for member in members}
+    listed_urls = {url for member in members for url in member.peer_urls}
+    extra = [
+        one.name
+        for one in known
+        if one.peer_url not in listed_urls
+        and (isinstance(one.status, Unknown) or one.status.member_id not in listed_ids)
+    ]
+    clauses = [f"{', '.join(missing)} is a member and not in the inventory"] if missing else []
+    clauses += [f"{', '.join(extra)} is in the inventory and no member"] if extra else []
+    return f"the inventory differs from the member list: {'; '.join(clauses)}" if clauses else ""
+
+
+def unstarted_sentence(member: Member) -> str:
+    """Return what is wrong with a member that has no name: it was added and has never started."""
+    where = f"the member at {', '.join(member.peer_urls)}"
+    return f"{where} was added and never started{'' if member.is_learner else '; it counts'}"

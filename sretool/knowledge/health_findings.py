@@ -2,7 +2,7 @@
 
 from collections.abc import Sequence
 
-from sretool.knowledge.health import ClusterHealth, MemberRow
+from sretool.knowledge.health import ClusterHealth, MemberRow, inventory_difference, unstarted_sentence
 from sretool.knowledge.quorum import LAG_CRITICAL, LAG_NOTICED
 from sretool.knowledge.releases import release_findings
 from sretool.knowledge.space import fragmentation_finding, quota_finding
@@ -124,8 +124,7 @@ def _membership_findings(health: ClusterHealth) -> list[Finding]:
     found = [
         Finding(
             severity=Severity.WARNING,
-            sentence=f"the member at {', '.join(member.peer_urls)} was added and never started"
-            f"{'' if member.is_learner else '; it counts'}",
+            sentence=unstarted_sentence(member),
             verdict="member-unstarted",
             subject=str(MemberId(member.id)),
         )
@@ -156,28 +155,10 @@ def _membership_findings(health: ClusterHealth) -> list[Finding]:
 
 
 def _inventory_findings(rows: Sequence[MemberRow], members: Sequence[Member]) -> list[Finding]:
-    ids = {row.status.member_id for row in rows if not isinstance(row.status, Unknown)}
-    urls = {row.peer_url for row in rows}
-    missing = [m.name or m.peer_urls[0] for m in members if m.id not in ids and not urls & set(m.peer_urls)]
-    listed_ids = {member.id for member in members}
-    listed_urls = {url for member in members for url in member.peer_urls}
-    extra = [
-        row.name
-        for row in rows
-        if row.peer_url not in listed_urls
-        and (isinstance(row.status, Unknown) or row.status.member_id not in listed_ids)
-    ]
-    clauses = [f"{', '.join(missing)} is a member and not in the inventory"] if missing else []
-    clauses += [f"{', '.join(extra)} is in the inventory and no member"] if extra else []
-    if not clauses:
+    sentence = inventory_difference(rows, members)
+    if not sentence:
         return []
-    return [
-        Finding(
-            severity=Severity.WARNING,
-            sentence=f"the inventory differs from the member list: {'; '.join(clauses)}",
-            verdict="inventory-differs",
-        )
-    ]
+    return [Finding(severity=Severity.WARNING, sentence=sentence, verdict="inventory-differs")]
 
 
 def _lag_findings(rows: Sequence[MemberRow]) -> list[Finding]:

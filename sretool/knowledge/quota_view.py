@@ -14,9 +14,9 @@ State: TypeAlias = Mapping[str, Any] | None
 class Place(msgspec.Struct, frozen=True, kw_only=True):
     """One chosen namespace: what is there of the template's objects, and what is used.
 
-    `now` and `wanted` are states by kind; `found` is each object's whole spec as text, `uids`
-    its uid. `refusal` is the server's answer to the dry run. `others` are limit ranges of other names that
-    give containers defaults.
+    `now` and `wanted` are states by kind; `found` is the whole spec of what is there and differs, as text,
+    `uids` each object's uid. `refusal` is the server's answer to the dry run. `others` are limit ranges of
+    other names that give containers defaults.
     """
 
     name: str

@@ -22,6 +22,12 @@ _GROUPED = {
     "networking.k8s.io": ("ingresses", "networkpolicies"),
     "autoscaling": ("horizontalpodautoscalers",),
 }
+COUNTED_KINDS = (
+    *(("", name) for name in _CORE),
+    *((group, name) for group, names in _GROUPED.items() for name in names),
+)
+"""API group and plural of what a quota may count, pods excepted: what the right to count them is about."""
+
 COUNTED: Mapping[str, str] = {
     **{name: collection_path("v1", name) for name in _CORE},
     **{f"count/{name}": collection_path("v1", name) for name in _CORE},

@@ -108,6 +108,13 @@ def say_good(view: LatencyView) -> tuple[Finding, ...]:
     )
     unjudged = [member for member in members if isinstance(member.disk_slow, Unknown)]
     few = [member for member in members if not _reads_are_good(member)]
+    untimed = [member for member in few if not member.serializable.total]
+    if untimed:
+        sentence = (
+            f"reads through {names(untimed)} could not be timed: only disks are judged, by their metrics; network, "
+            "CPU and what stands before etcd are not"
+        )
+        return (Finding(severity=Severity.NOTE, sentence=sentence, evidence=rows),)
     if few:
         sentence = (
             f"a few reads through {names(few)} were slow or too few were made: not enough to name a cause"

@@ -120,7 +120,8 @@ def _leader_disk_slow(view: LatencyView) -> Known[bool]:
         return Unknown("no leader is known")
     if not isinstance(leader.disk_slow, Unknown) or leader.window is None:
         return leader.disk_slow
-    return leader.disk_slow if leader.disk_suspicious or leader.serializable.is_slow else False
+    is_fast = leader.serializable.total and not leader.serializable.is_slow
+    return False if is_fast and not leader.disk_suspicious else leader.disk_slow
 
 
 def _unread(member: MemberView) -> Unknown:

@@ -58,6 +58,11 @@ class Workload(msgspec.Struct, frozen=True, kw_only=True):
         return f"{self.namespace}/{self.name}"
 
     @property
+    def fitting(self) -> int:
+        """Return how many replicas the nodes have taken, at least those that are ready, and at least 1."""
+        return max(1, self.ready, self.desired - self.pending)
+
+    @property
     def is_runaway(self) -> bool:
         """Tell whether far more replicas are desired than can be ready, and the nodes have no room."""
         gap = self.desired - self.ready
@@ -211,6 +216,7 @@ def _cap(workload: Workload, hpa: Scaler, replicas: int, uses: str) -> Change:
         before=before,
         after=after,
         bounds={"maxReplicas": replicas},
+        undone_first=True,
         cost=Cost(seconds=1.0),
         commands=(_patch_hpa(workload, hpa, after),),
         commands_back=(_patch_hpa(workload, hpa, before),),
@@ -233,6 +239,7 @@ def _pause(workload: Workload, scaled: Scaler, replicas: int, uses: str) -> Chan
         before={"paused": scaled.paused},
         after={"paused": str(replicas)},
         bounds={"replicas": replicas},
+        undone_first=True,
         cost=Cost(seconds=1.0),
         commands=(f"{command} {PAUSED}={replicas}",),
         commands_back=(f"{command} {PAUSED}{f'={scaled.paused}' if scaled.paused else '-'}",),

@@ -3,6 +3,7 @@
 from sretool.model.etcd import (
     Alarm,
     AlarmType,
+    ControlPlaneLease,
     DiskSpace,
     EndpointStatus,
     EtcdState,
@@ -47,6 +48,7 @@ __all__ = [
     "Alarm",
     "AlarmType",
     "Change",
+    "ControlPlaneLease",
     "Cost",
     "DiskSpace",
     "Effect",

@@ -143,14 +143,27 @@ class MemberState(msgspec.Struct, frozen=True, kw_only=True):
     disk: Known[DiskSpace]
 
 
+class ControlPlaneLease(msgspec.Struct, frozen=True, kw_only=True):
+    """A Lease of the control plane as etcd holds it; its mod revision moves with every renewal."""
+
+    name: str
+    mod_revision: int
+    age_seconds: Known[float]
+    holder: str = ""
+
+
 class EtcdState(msgspec.Struct, frozen=True, kw_only=True):
-    """One look at the whole etcd cluster, members in inventory order."""
+    """One look at the whole etcd cluster, members in inventory order.
+
+    `leases` are those of the control plane in kube-system, none where etcd holds no Kubernetes.
+    """
 
     members: tuple[MemberState, ...]
     member_list: Known[MemberList]
     alarms: Known[tuple[Alarm, ...]]
     compaction_inflight: Known[bool]
     is_kubernetes: Known[bool]
+    leases: Known[tuple[ControlPlaneLease, ...]] = ()
 
     def by_name(self) -> Mapping[str, MemberState]:
         return {member.name: member for member in self.members}

@@ -98,6 +98,8 @@ class Change(msgspec.Struct, frozen=True, kw_only=True):
     `selection` is exactly what `apply` uses; `before` what `observe` compares with, read at the last look.
     `bounds` is what was approved: numbers may only shrink, lists only lose entries, texts stay equal.
     `conditional` says on what the change still depends, empty when it is certain to be due.
+    `undone_first` marks one that undo takes back before the later changes of its step: an autoscaler's bounds
+    would hold back the number of replicas that is put back.
     `reversible` marks a riskier change whose `before` is complete all the same: it can be undone.
     `commands` are the etcdctl or kubectl commands that do the same by hand, `commands_back` those that undo it.
     `made` is set by the engine on the changes that it passes to later steps as `earlier`: this one was made
@@ -122,6 +124,7 @@ class Change(msgspec.Struct, frozen=True, kw_only=True):
     commands_back: tuple[str, ...] = ()
     reverses: str = ""
     reversible: bool = False
+    undone_first: bool = False
     made: bool = False
 
     @property

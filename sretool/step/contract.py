@@ -7,6 +7,7 @@ from typing import Any, ClassVar, Generic, TypeVar, get_args, get_origin
 import msgspec
 
 from sretool.cluster import ClusterReader, ClusterWriter
+from sretool.knowledge.rights import Right
 from sretool.model import Change, Outcome, Proposal, Risk
 
 P = TypeVar("P", bound=msgspec.Struct)
@@ -25,8 +26,11 @@ class Step(abc.ABC, Generic[P, F]):
     uses: ClassVar[str]
     risk: ClassVar[Risk]  # the highest of its changes
     precaution: ClassVar[bool] = False  # its changes are due only before a later step's due change
+    looks_together: ClassVar[int] = 1  # so many changes of a wave are looked at with one `observe_each`
     # The commands that read the same; `{endpoints}`, `{endpoint}` and `{metrics}` are filled in.
     reads_by_hand: ClassVar[tuple[str, ...]] = ()
+    # What it asks of the Kubernetes API: `to_read("list", "pods")`, and `to_write(…)` for apply and undo.
+    rights: ClassVar[tuple[Right, ...]] = ()
     params_type: ClassVar[type[msgspec.Struct]]
     facts_type: ClassVar[type[msgspec.Struct]]
 
@@ -60,6 +64,11 @@ class Step(abc.ABC, Generic[P, F]):
         """
         raise NotImplementedError(f"{self.uses} plans no changes")
 
+    def lane(self, change: Change) -> str:
+        """Say which changes of a wave must not be under way at once: those of one lane are made one after the
+        other, in their order, all others side by side. By itself each change has a lane of its own."""
+        return change.key
+
     def observe(self, read: ClusterReader, change: Change) -> Outcome:
         """Look at the change's object and compare with `change.before`: is it done?
 
@@ -68,6 +77,11 @@ class Step(abc.ABC, Generic[P, F]):
         `Result.CANNOT_TELL`.
         """
         raise NotImplementedError(f"{self.uses} plans no changes")
+
+    def observe_each(self, read: ClusterReader, changes: Sequence[Change]) -> Sequence[Outcome]:
+        """Observe each of `changes`: `looks_together` of a wave, or what a resume has to settle. Only overridden
+        where one request answers for many; the outcomes are those of `observe`."""
+        return [self.observe(read, change) for change in changes]
 
 
 AnyStep = Step[Any, Any]

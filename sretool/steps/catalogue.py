@@ -16,6 +16,8 @@ _OWN = {
     "etcd.defrag": ("etcd_defrag", "EtcdDefrag"),
     "etcd.move-leader": ("etcd_move_leader", "EtcdMoveLeader"),
     "etcd.alarm-disarm": ("etcd_alarm_disarm", "EtcdAlarmDisarm"),
+    "kubernetes.control-plane": ("kubernetes_control_plane", "KubernetesControlPlane"),
+    "kubernetes.load-sources": ("kubernetes_load_sources", "KubernetesLoadSources"),
     "kubernetes.scale-down": ("kubernetes_scale_down", "KubernetesScaleDown"),
     "kubernetes.event-cleanup": ("kubernetes_event_cleanup", "KubernetesEventCleanup"),
     "kubernetes.quota-rollout": ("kubernetes_quota_rollout", "KubernetesQuotaRollout"),

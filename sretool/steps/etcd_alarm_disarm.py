@@ -62,7 +62,8 @@ class EtcdAlarmDisarm(Step[EtcdAlarmDisarmParams, EtcdAlarmDisarmFacts]):
     throw-away key is written and deleted. Where an earlier step of the run can still free the space, the
     changes are conditional and the sizes are read again just before.
 
-    Refuses while a member takes 90 % of its quota or more: etcd would raise the alarm with the next writes.
+    Refuses where etcd is reached by etcdctl in its pod only, whose `alarm disarm` knows no single alarm, and while
+    a member takes 90 % of its quota or more: etcd would raise the alarm with the next writes.
     The refusal shows the use by prefix, the growth and the commands to go on by hand. Never disarms CORRUPT,
     nor anything while CORRUPT is raised. Held while a member's size or the alarms cannot be read. The stale
     NOSPACE of a removed member is disarmed by its exact id.
@@ -92,11 +93,12 @@ class EtcdAlarmDisarm(Step[EtcdAlarmDisarmParams, EtcdAlarmDisarmFacts]):
             alarms=alarms,
             nospace=_named(etcd, raised),
             spaces=spaces,
-            through=_through(etcd),
+            through=(through := _through(etcd)),
             revisions=tuple((name, one.revision) for name, one in known_only(etcd.status()).items()),
             is_kubernetes=etcd.is_kubernetes(),
             use=use,
             growth=growth_of(tuple(known_only(etcd.metrics()).values()), now=etcd.utc_now().timestamp()),
+            by_etcdctl=pod.by_hand if through and (pod := etcd.member(through).pod) else "",
         )
         return EtcdAlarmDisarmFacts(above=above, view=view)
 
@@ -181,9 +183,11 @@ def _use(etcd: EtcdReader) -> Known[Census]:
 
 
 def _through(etcd: EtcdReader) -> str:
-    """Return the leader when it answers, else a voter; empty when no member does."""
+    """Return the leader when it answers, else a voter; empty when no member does. A member that is reached in
+    its pod comes last: etcdctl does not disarm exactly."""
     voters = {name: one for name, one in known_only(etcd.status()).items() if not one.is_learner}
-    return min(voters, key=lambda name: (not voters[name].is_leader, name), default="")
+    in_pod = {name for name in voters if etcd.member(name).pod is not None}
+    return min(voters, key=lambda name: (name in in_pod, not voters[name].is_leader, name), default="")
 
 
 def _observe_disarmed(etcd: EtcdReader, member_id: MemberId) -> Outcome:

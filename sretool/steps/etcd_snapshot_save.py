@@ -50,13 +50,17 @@ class EtcdSnapshotSaveParams(msgspec.Struct, frozen=True, kw_only=True, forbid_u
 
 
 class EtcdSnapshotSaveFacts(msgspec.Struct, frozen=True, kw_only=True):
-    """What is there and what could be taken. `fresh_path` is empty when no snapshot is young and intact."""
+    """What is there and what could be taken. `fresh_path` is empty when no snapshot is young and intact.
+
+    `in_pod` is etcdctl as a person calls it, where every member that answers is reached inside its pod only.
+    """
 
     fresh_path: str
     age_seconds: Known[float]
     source: SnapshotSource
     path: str
     free_bytes: Known[int]
+    in_pod: str = ""
 
 
 class EtcdSnapshotSave(Step[EtcdSnapshotSaveParams, EtcdSnapshotSaveFacts]):
@@ -70,7 +74,8 @@ class EtcdSnapshotSave(Step[EtcdSnapshotSaveParams, EtcdSnapshotSaveFacts]):
     checked, then removes older ones of this cluster beyond `keep`. A snapshot holds every Secret in clear.
     The cluster is only read; the reading ends before any defragmentation, which it would delay.
 
-    Refuses when this machine has less free space than 1.2 times the database. When it fails, the run stops
+    Refuses when this machine has less free space than 1.2 times the database, and where etcd is reached by etcdctl
+    in its pod only: the file would stay there. When it fails, the run stops
     before its first change.
     """
 
@@ -83,7 +88,9 @@ class EtcdSnapshotSave(Step[EtcdSnapshotSaveParams, EtcdSnapshotSaveFacts]):
         folder = Path(params.directory) if params.directory else snapshots_folder(read.name)
         etcd = read.etcd
         statuses = tuple(known_only(etcd.status()).values())
-        source = choose_source(_sources(etcd), lag_allowed=LAG_NOTICED)
+        sources = _sources(etcd)
+        fetchable = [one for one in sources if etcd.member(one.name).pod is None]
+        source = choose_source(fetchable or sources, lag_allowed=LAG_NOTICED)
         if source is None:
             raise RemoteError(f"no etcd member of {read.name} answers that a snapshot could be taken from")
         cluster_id, now = statuses[0].cluster_id, etcd.utc_now()
@@ -99,6 +106,7 @@ class EtcdSnapshotSave(Step[EtcdSnapshotSaveParams, EtcdSnapshotSaveFacts]):
             source=source,
             path=str((folder / name).absolute()),
             free_bytes=free_bytes(folder),
+            in_pod=pod.by_hand if (pod := etcd.member(source.name).pod) else "",
         )
 
     def plan(
@@ -106,6 +114,8 @@ class EtcdSnapshotSave(Step[EtcdSnapshotSaveParams, EtcdSnapshotSaveFacts]):
     ) -> Proposal:
         if facts.fresh_path:
             return Proposal()
+        if facts.in_pod:
+            return Proposal(held=(_in_pod_only(facts),))
         change = _change(params, facts)
         needed = int(facts.source.size_bytes * FREE_FACTOR)
         if isinstance(facts.free_bytes, Unknown):
@@ -148,6 +158,19 @@ class EtcdSnapshotSave(Step[EtcdSnapshotSaveParams, EtcdSnapshotSaveFacts]):
             )
         there = "is damaged" if path.exists() else "is not there"
         return Outcome(result=Result.NOT_DONE, evidence=f"{path} {there}")
+
+
+def _in_pod_only(facts: EtcdSnapshotSaveFacts) -> Held:
+    name = Path(facts.path).name
+    return Held(
+        what="save a snapshot",
+        why="etcd is reached by etcdctl in its pod only, which would save it there, on etcd's own disk",
+        refused=True,
+        commands=(
+            f"{facts.in_pod} snapshot save /var/lib/etcd/{name}  # where the disk has room for it",
+            f"copy it from that node to {facts.path}: a verified snapshot there is enough",
+        ),
+    )
 
 
 def _sources(etcd: EtcdReader) -> list[SnapshotSource]:

@@ -17,6 +17,7 @@ from sretool.knowledge.replica_writes import (
     patch_of,
     path_of,
 )
+from sretool.knowledge.rights import to_read, to_write
 from sretool.knowledge.workloads import ScaleView, scale_proposal
 from sretool.model import Change, Known, Outcome, Proposal, Result, Risk, Unknown
 from sretool.step import Step
@@ -67,11 +68,19 @@ class KubernetesScaleDownParams(msgspec.Struct, frozen=True, kw_only=True, forbi
 
 
 class KubernetesScaleDownFacts(msgspec.Struct, frozen=True, kw_only=True):
-    """The named Deployment, else the worst runaway: `hpa` is its autoscaler, empty when it has none."""
+    """The named Deployment, else the worst runaway: `hpa` is its autoscaler, empty when it has none.
+
+    `target` is the number that was asked for; without one, how many of the worst runaway's replicas have a node,
+    and at least those that are ready (1 when none has).
+    """
 
     runaway: Known[bool]
+    namespace: Known[str]
+    deployment: Known[str]
+    target: Known[int]
     pending: Known[int]
     replicas: Known[int]
+    ready: Known[int]
     hpa: Known[str]
     view: ScaleView
 
@@ -92,7 +101,7 @@ class KubernetesScaleDown(Step[KubernetesScaleDownParams, KubernetesScaleDownFac
     `accept_outage`; and a Deployment or autoscaler that an operator, Argo CD or Flux would put back: the command
     or the commit that does it is shown. Held while its autoscalers cannot be read. Never to 0.
 
-    Undo puts back the replicas, then the autoscaler's bounds: only where nobody changed them since. The events
+    Undo puts back the autoscaler's bounds, then the replicas: only where nobody changed them since. The events
     of the pods stay until they expire. PodDisruptionBudgets do not apply to scaling.
 
     Sources: pkg/controller/podautoscaler/horizontal.go (above `maxReplicas` it scales at once),
@@ -105,19 +114,41 @@ class KubernetesScaleDown(Step[KubernetesScaleDownParams, KubernetesScaleDownFac
         "kubectl get deployments,hpa -A",
         "kubectl get pods -A --field-selector=status.phase=Pending",
     )
+    rights = (
+        to_read("get list", "deployments", "apps"),
+        to_read("list", "horizontalpodautoscalers", "autoscaling"),
+        to_read("list", "scaledobjects", "keda.sh", only="where KEDA is installed"),
+        to_read("list", "pods", about="which of them find no node"),
+        to_write("patch", "deployments/scale", "apps"),
+        to_write("get patch", "horizontalpodautoscalers", "autoscaling", about="holds the autoscaler first"),
+        to_write("get patch", "scaledobjects", "keda.sh", only="where KEDA is installed"),
+    )
 
     def look(self, read: ClusterReader, params: KubernetesScaleDownParams) -> KubernetesScaleDownFacts:
         view = _read_view(read, params)
         if view.missing:
             unread = Unknown(view.missing)
             return KubernetesScaleDownFacts(
-                runaway=unread, pending=unread, replicas=unread, hpa=unread, view=view
+                runaway=unread,
+                namespace=unread,
+                deployment=unread,
+                target=unread,
+                pending=unread,
+                replicas=unread,
+                ready=unread,
+                hpa=unread,
+                view=view,
             )
         first = view.workloads[0] if view.workloads else None
+        none = Unknown("no Deployment runs away")
         return KubernetesScaleDownFacts(
             runaway=any(one.is_runaway for one in view.workloads),
+            namespace=first.namespace if first else none,
+            deployment=first.name if first else none,
+            target=(params.replicas or first.fitting) if first else none,
             pending=first.pending if first else 0,
             replicas=first.desired if first else 0,
+            ready=first.ready if first else 0,
             hpa=first.scalers[0].name if first and first.scalers else "",
             view=view,
         )

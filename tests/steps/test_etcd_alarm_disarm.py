@@ -154,7 +154,7 @@ def test_an_alarm_that_comes_back_is_refilled_and_not_disarmed_again():
 @pytest.mark.parametrize("kubernetes", [True, False])
 def test_the_proof_writes_nothing_into_the_etcd_of_kubernetes(kubernetes):
     proof = plan(facts(Alarm(1, NOSPACE), is_kubernetes=kubernetes)).changes[-1]
-    assert proof.effects == (() if kubernetes else (Effect.WRITES_KEY,))
+    assert proof.effects == ((Effect.DISARMS,) if kubernetes else (Effect.WRITES_KEY,))
     assert proof.selection["within_seconds"] == (30.0 if kubernetes else 5.0)
     assert proof.risk is (Risk.READ if kubernetes else Risk.DISRUPTIVE)
 
@@ -163,3 +163,17 @@ def test_without_a_census_the_refusal_still_says_how_to_go_on():
     proposal = plan(facts(Alarm(1, NOSPACE), above=True, use=UNREAD, growth=UNREAD))
     assert len(proposal.held[0].commands) == 6
     assert "not read" in proposal.findings[0].sentence
+
+
+def test_by_etcdctl_nothing_is_disarmed_and_the_commands_are_shown():
+    by_etcdctl = "kubectl exec etcd-a -- etcdctl"
+    proposal = plan(facts(Alarm(1, NOSPACE), by_etcdctl=by_etcdctl))
+    assert proposal.waves == ()
+    (held,) = proposal.held
+    assert held.refused
+    assert "disarms every alarm of every member" in held.why
+    assert [one.split("  #")[0] for one in held.commands] == [
+        f"{by_etcdctl} alarm list",
+        f"{by_etcdctl} alarm disarm",
+    ]
+    assert plan(facts(by_etcdctl=by_etcdctl)).held == ()

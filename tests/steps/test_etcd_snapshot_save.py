@@ -53,3 +53,15 @@ def test_too_little_or_unknown_space_holds_it(free, refused):
     proposal = STEP.plan(PARAMS, facts(free_bytes=free), ())
     assert proposal.waves == ()
     assert [held.refused for held in proposal.held] == [refused]
+
+
+def test_a_snapshot_that_would_stay_in_a_pod_is_refused_with_what_to_type():
+    (held,) = STEP.plan(PARAMS, facts(in_pod="kubectl exec etcd-a -- etcdctl"), ()).held
+    assert held.refused
+    assert held.commands[0].startswith("kubectl exec etcd-a -- etcdctl snapshot save /var/lib/etcd/x.db")
+    assert "to /s/x.db" in held.commands[1]
+
+
+def test_a_young_one_is_enough_in_a_pod_too():
+    given = facts(fresh_path="/s/y.db", age_seconds=5.0, in_pod="kubectl exec etcd-a -- etcdctl")
+    assert STEP.plan(PARAMS, given, ()).held == ()

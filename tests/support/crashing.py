@@ -14,7 +14,15 @@ from sretool.cluster.kubernetes_writer import KubernetesWriter
 from sretool.engine.journal import Journal
 
 WRITES = {
-    EtcdWriter: ("compact", "defragment", "move_leader", "disarm", "prove_write", "save_snapshot"),
+    EtcdWriter: (
+        "compact",
+        "defragment",
+        "move_leader",
+        "disarm",
+        "prove_write",
+        "save_snapshot",
+        "delete_unchanged",
+    ),
     KubernetesWriter: ("apply", "patch", "put", "post", "delete", "delete_collection"),
 }
 

@@ -57,6 +57,34 @@ def test_three_healthy_members(sretool):
     assert "FAILED" not in doctor.stdout
 
 
+def test_a_learner_that_never_started_is_not_well(sretool, lab):
+    added = lab.etcdctl("member", "add", "m4", "--learner", "--peer-urls=https://127.0.0.1:9", "-w", "json")
+    assert added.returncode == 0, added.stderr
+    try:
+        done = sretool("cluster", "status")
+        assert done.returncode == 9
+        assert "the member at https://127.0.0.1:9 was added and never started" in " ".join(
+            done.stdout.split()
+        )
+        assert "not in the inventory" in " ".join(done.stdout.split())
+    finally:
+        lab.etcdctl("member", "remove", f"{json.loads(added.stdout)['member']['ID']:x}")
+    assert status(sretool)[0] == 0
+
+
+def test_an_inventory_that_lacks_a_member_is_not_well(sretool, lab):
+    clusters = lab.base / "config" / "sretool" / "clusters"
+    known = (clusters / "prod.yaml").read_text()
+    cut = known[: known.index("    - name: m3")]
+    (clusters / "cut.yaml").write_text(cut.replace("cluster: prod", "cluster: cut"))
+    try:
+        done = sretool("cluster", "status", "--cluster", "cut")
+    finally:
+        (clusters / "cut.yaml").unlink()
+    assert done.returncode == 9
+    assert "cut: the inventory differs from the member list: m3 is a member" in " ".join(done.stdout.split())
+
+
 def test_one_frozen_member(sretool, broken):
     broken("freeze", "m2")
     assert status(sretool) == (9, {"m1": "ok", "m2": "FROZEN", "m3": "ok"})

@@ -90,10 +90,18 @@ def test_a_reader_that_has_seen_enough_ends_nothing():
     assert (done.stdout, done.stderr) == ("0\n", "")
 
 
-def test_a_full_disk_under_standard_output_is_told():
-    done = run("SRETOOL step > /dev/full")
+@pytest.mark.parametrize("command", ["step", "--help", "lab --help", "--version", "lab status", "lab fault"])
+def test_a_full_disk_under_standard_output_is_told(command):
+    done = run(f"SRETOOL {command} > /dev/full")
     assert done.returncode == 4
     assert "standard output could not be written: No space left on device" in done.stderr
+    assert "bug" not in done.stderr
+
+
+def test_a_full_disk_that_nothing_was_written_to_is_not_told():
+    done = run("SRETOOL cluster status > /dev/full")
+    assert done.returncode == 2
+    assert "standard output" not in done.stderr
 
 
 @pytest.mark.parametrize("closed", [">&-", "2>&-", "<&-", ">&- 2>&- <&-"])

@@ -2,8 +2,10 @@
 
 import pytest
 
-from sretool.model import EndpointStatus, Silence, Unknown
-from sretool.report.members_text import exit_code_of_glance, glance, render_members
+from sretool.cluster import InventoryMember
+from sretool.cluster.glance import Glance
+from sretool.model import EndpointStatus, Member, MemberList, Silence, Unknown
+from sretool.report.members_text import glance, render_members
 
 QUOTA = 64 << 20
 NAMES = ("m1", "m2", "m3")
@@ -25,30 +27,47 @@ def status(name, **fields):
     return EndpointStatus(**(whole | fields))
 
 
-def seen(*, quota=QUOTA, silent=None, **by_name):
+def peer(name):
+    return f"https://{name}:2380"
+
+
+def member(name, /, **fields):
+    whole = {"id": int(name[1:]), "name": name, "peer_urls": (peer(name),), "client_urls": ()}
+    return Member(**(whole | fields))
+
+
+def listing(*others, without=()):
+    return MemberList(members=(*(member(name) for name in NAMES if name not in without), *others))
+
+
+def seen(*, quota=QUOTA, silent=None, listed=None, **by_name):
     silent = silent or {}
     statuses = {
         name: Unknown("no answer in 1.2 s") if name in silent else by_name.get(name, status(name))
         for name in NAMES
     }
-    silences = {name: (kind, "asked its port") for name, kind in silent.items()}
-    return glance(
-        {name: f"https://{name}:2379" for name in NAMES}, statuses, dict.fromkeys(NAMES, quota), silences
+    looked = Glance(
+        statuses=statuses,
+        quotas=dict.fromkeys(NAMES, quota),
+        silences={name: (kind, "asked its port") for name, kind in silent.items()},
+        member_list=listing() if listed is None else listed,
     )
+    known = [InventoryMember(name=name, client=f"https://{name}:2379", peer=peer(name)) for name in NAMES]
+    return glance("prod", known, looked)
 
 
-def shown(rows):
-    return "\n".join(render_members("prod", rows))
+def shown(looked):
+    return "\n".join(render_members(looked))
 
 
 def test_all_is_well():
-    rows = seen()
-    assert exit_code_of_glance(rows) == 0
-    assert [row.role for row in rows] == ["leader", "follower", "follower"]
+    looked = seen()
+    assert looked.exit_code == 0
+    assert [row.role for row in looked.members] == ["leader", "follower", "follower"]
 
 
 @pytest.mark.parametrize(
-    ("rows", "words", "code"),
+    ("looked", "words", "code"),
     [
         pytest.param(seen(silent={"m2": Silence.DEAD}), "m2: dead", 9, id="dead"),
         pytest.param(seen(silent={"m2": Silence.FROZEN}), "m2: frozen", 9, id="frozen"),
@@ -72,11 +91,35 @@ def test_all_is_well():
         pytest.param(seen(m3=status("m3", cluster_id=2)), "disagree", 9, id="two clusters"),
         pytest.param(seen(m2=status("m2", raft_term=3)), "disagree", 9, id="two terms"),
         pytest.param(seen(quota=Unknown("no metrics")), "its quota is unknown", 8, id="quota unread"),
+        pytest.param(
+            seen(listed=listing(member("m4", name="", is_learner=True))),
+            "prod: the member at https://m4:2380 was added and never started",
+            9,
+            id="a learner that has never started",
+        ),
+        pytest.param(
+            seen(listed=listing(member("m4"))),
+            "m4 is a member and not in the inventory",
+            9,
+            id="a member that the inventory lacks",
+        ),
+        pytest.param(
+            seen(m3=status("m3", member_id=9), listed=listing(without=("m3",))),
+            "m3 is in the inventory and no member",
+            9,
+            id="a member that was removed",
+        ),
+        pytest.param(
+            seen(listed=Unknown("not permitted")),
+            "the member list could not be read: not permitted",
+            8,
+            id="member list unread",
+        ),
     ],
 )
-def test_what_is_wrong_is_said_and_decides_the_code(rows, words, code):
-    assert words in shown(rows)
-    assert code == exit_code_of_glance(rows)
+def test_what_is_wrong_is_said_and_decides_the_code(looked, words, code):
+    assert words in " ".join(shown(looked).split())
+    assert code == looked.exit_code
 
 
 def test_every_member_has_a_row_however_many_are_silent():
@@ -85,5 +128,5 @@ def test_every_member_has_a_row_however_many_are_silent():
 
 
 def test_a_page_of_80_columns_is_wide_enough():
-    rows = seen(silent={"m2": Silence.DEFRAGMENTING})
-    assert all(len(line) <= 80 for line in render_members("prod", rows))
+    looked = seen(silent={"m2": Silence.DEFRAGMENTING}, listed=listing(member("m4")))
+    assert all(len(line) <= 80 for line in render_members(looked))
