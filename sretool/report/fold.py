@@ -1,7 +1,8 @@
 """One run's journal, folded into one value: the only source of a report, as text and as JSON."""
 
+import contextlib
 import datetime
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 import msgspec
@@ -104,18 +105,25 @@ class RunReport(msgspec.Struct, frozen=True, kw_only=True):
         return any(change.saves_locally for change in self.changes)
 
 
-def fold_run(records: Sequence[Record]) -> RunReport:
-    """Return the report of the run that `records` tell; StateError when they are not of this format."""
+@contextlib.contextmanager
+def reading(records: Sequence[Record]) -> Iterator[Record]:
+    """Yield the first record; StateError when there is none, or when the journal is not of this format."""
     begin = next((record for record in records if record.kind == "begin"), None)
     if begin is None:
         raise StateError("the journal is empty: the run was ended before it began")
     try:
-        return _fold(begin, records)
-    except (KeyError, TypeError, msgspec.ValidationError) as error:
+        yield begin
+    except (KeyError, TypeError, ValueError, msgspec.ValidationError) as error:
         raise StateError(
             f"the journal of run {begin.body.get('run', '?')} cannot be read by this version: {error}",
             then="read it with the sretool that wrote it; its first line names the version",
         ) from error
+
+
+def fold_run(records: Sequence[Record]) -> RunReport:
+    """Return the report of the run that `records` tell; StateError when they are not of this format."""
+    with reading(records) as begin:
+        return _fold(begin, records)
 
 
 def _fold(begin: Record, records: Sequence[Record]) -> RunReport:

@@ -9,9 +9,8 @@ import msgspec
 from sretool.engine.ending import Ending
 from sretool.engine.journal import Record
 from sretool.engine.playbook_run import StageState, command_of, plans_of, state_of
-from sretool.errors import StateError
 from sretool.model import Change, Finding, Identity
-from sretool.report.fold import Approved, MadeChange, Moment, RunReport, fold_run, told
+from sretool.report.fold import Approved, MadeChange, Moment, RunReport, fold_run, reading, told
 
 FORMAT = 1
 
@@ -81,16 +80,8 @@ class IncidentReport(msgspec.Struct, frozen=True, kw_only=True):
 
 def fold_incident(records: Sequence[Record]) -> IncidentReport:
     """Return the report of the playbook that `records` tell; StateError when they are not of this format."""
-    begin = next((record for record in records if record.kind == "begin"), None)
-    if begin is None:
-        raise StateError("the journal is empty: the run was ended before it began")
-    try:
+    with reading(records) as begin:
         return _fold(begin, records)
-    except (KeyError, TypeError, ValueError, msgspec.ValidationError) as error:
-        raise StateError(
-            f"the journal of run {begin.body.get('run', '?')} cannot be read by this version: {error}",
-            then="read it with the sretool that wrote it; its first line names the version",
-        ) from error
 
 
 def _fold(begin: Record, records: Sequence[Record]) -> IncidentReport:

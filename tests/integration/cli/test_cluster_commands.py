@@ -1,6 +1,7 @@
 """`cluster status`, `cluster doctor` and `safe etcd` on members that are well, frozen and dead."""
 
 import json
+import time
 
 import pytest
 
@@ -58,7 +59,10 @@ def test_three_healthy_members(sretool):
 
 
 def test_a_learner_that_never_started_is_not_well(sretool, lab):
-    added = lab.etcdctl("member", "add", "m4", "--learner", "--peer-urls=https://127.0.0.1:9", "-w", "json")
+    words = ("member", "add", "m4", "--learner", "--peer-urls=https://127.0.0.1:9", "-w", "json")
+    ends = time.monotonic() + 20  # etcd takes no new member before all have been connected for five seconds
+    while (added := lab.etcdctl(*words)).returncode and time.monotonic() < ends:
+        time.sleep(0.5)
     assert added.returncode == 0, added.stderr
     try:
         done = sretool("cluster", "status")
