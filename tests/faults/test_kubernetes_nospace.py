@@ -1,6 +1,7 @@
 """NOSPACE on a Kubernetes etcd that is full of events: recovered and trimmed by etcd-latency, in the one safe order."""
 
 import json
+import time
 
 import pytest
 
@@ -24,6 +25,7 @@ def lab(tmp_path):
             lab, "event-flood", "", FaultOptions(count=800, namespaces=("shop",), reasons=("BackOff",))
         )
         raise_fault(lab, "fill", "m1", FaultOptions())
+        time.sleep(6)  # what was written in the last five seconds is still being written
         yield lab
 
 

@@ -7,6 +7,7 @@ import pytest
 
 from sretool.cluster.compaction import read_revision_rate
 from sretool.errors import RemoteError
+from sretool.lab.loopback import CLIENT_PORT, wait_until_closed
 from sretool.model import Unknown
 from sretool.steps.etcd_alarm_list import EtcdAlarmList
 from sretool.steps.etcd_endpoint_status import EtcdEndpointStatus
@@ -117,6 +118,7 @@ def test_a_dead_member_is_dead_and_not_frozen(lab, steps):
     name = followers(steps)[0]
     member = lab.member(name)
     send(member.pid, signal.SIGKILL)
+    assert wait_until_closed([(member.address, CLIENT_PORT)])
     try:
         facts = steps.look(STEP)
         assert verdicts(STEP.plan(STEP.params_type(), facts, ())) >= {("member-dead", name)}
