@@ -15,6 +15,7 @@ import msgspec
 
 LAB = "SRETOOL_LAB"
 ROLE = "SRETOOL_LAB_ROLE"
+EXEC_SECONDS = 2.0
 _KEPT = ("PATH", "HOME", "PYTHONPATH")
 
 
@@ -38,7 +39,7 @@ def start(
     environment = {key: os.environ[key] for key in _KEPT if key in os.environ}
     if inherit is not None:
         os.set_inheritable(inherit, True)
-    return os.posix_spawn(
+    pid = os.posix_spawn(
         arguments[0],
         list(arguments),
         environment | {LAB: str(lab_dir), ROLE: role},
@@ -52,6 +53,9 @@ def start(
         setsigdef=[signal.SIGINT, signal.SIGTERM, signal.SIGPIPE],
         setsigmask=[],
     )
+    # The call returns before the kernel has set the new environment up: until then `find` would miss it.
+    wait_until(lambda: _has_mark(pid), seconds=EXEC_SECONDS, every=0.0005)
+    return pid
 
 
 def find(lab_dir: Path) -> list[Running]:
@@ -136,6 +140,14 @@ def _running(pid: int, variables: Sequence[bytes]) -> Running:
     role = named.get(ROLE.encode(), b"").decode()
     # t: strace holds it; its main thread stays there only when the process is frozen.
     return Running(pid=pid, started=stat.started, role=role, frozen=stat.state in "Tt")
+
+
+def _has_mark(pid: int) -> bool:
+    """Tell whether the environment of a process that was just started can be read, or it has ended already."""
+    try:
+        return bool(Path(f"/proc/{pid}/environ").read_bytes()) or _started(pid) is None
+    except OSError:
+        return True
 
 
 class _Stat(NamedTuple):

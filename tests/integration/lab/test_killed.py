@@ -175,3 +175,19 @@ def start_stranger(lab: Lab) -> subprocess.Popen[bytes]:
     """Start a process that looks like the lab's in its arguments, and carries another lab's mark."""
     environment = {"SRETOOL_LAB": f"{lab.directory}-2", "SRETOOL_LAB_ROLE": "m1", "PATH": os.environ["PATH"]}
     return subprocess.Popen(["sleep", "60"], env=environment)
+
+
+def test_a_server_is_found_from_the_moment_on_at_which_it_was_started(tmp_path: Path) -> None:
+    for _ in range(50):
+        pid = processes.start(["/bin/sleep", "60"], lab_dir=tmp_path, role="m1", log_path=tmp_path / "log")
+        try:
+            assert [(one.pid, one.role) for one in find(tmp_path)] == [(pid, "m1")]
+        finally:
+            os.kill(pid, signal.SIGKILL)
+            os.waitpid(pid, 0)
+
+
+def test_a_server_that_cannot_run_is_not_waited_for(tmp_path: Path) -> None:
+    began = time.monotonic()
+    processes.start(["/bin/false"], lab_dir=tmp_path, role="m1", log_path=tmp_path / "log")
+    assert time.monotonic() - began < processes.EXEC_SECONDS / 2
