@@ -6,8 +6,10 @@ from typing import Annotated
 import msgspec
 
 from sretool.cluster import ClusterReader, ClusterWriter
+from sretool.cluster.state import read_leases
 from sretool.cluster.workloads import find_runaways, find_workload
 from sretool.errors import ConflictError, RemoteError, UsageError
+from sretool.knowledge.guard_leases import is_stale
 from sretool.knowledge.replica_writes import (
     JSON_PATCH,
     MERGE_PATCH,
@@ -18,14 +20,18 @@ from sretool.knowledge.replica_writes import (
     path_of,
 )
 from sretool.knowledge.rights import to_read, to_write
+from sretool.knowledge.words import show_seconds
 from sretool.knowledge.workloads import ScaleView, scale_proposal
 from sretool.model import Change, Known, Outcome, Proposal, Result, Risk, Unknown
 from sretool.step import Step
 
 LOOK_SECONDS = 0.2
-STANDSTILL_SECONDS = (
-    15.0  # the controller deletes twenty pods a second; one HPA period without any is no progress
-)
+# The controller deletes twenty pods a second; one HPA period without any is no progress.
+STANDSTILL_SECONDS = 15.0
+# A controller-manager that ended while etcd took no writes is started again by the kubelet after 5 min at most, and
+# then waits for the old one's lease, 15 s.
+RESTART_SECONDS = 330.0
+CONTROLLER_MANAGER = "kube-controller-manager"
 
 _NAME = r"^([a-z0-9]([a-z0-9.-]*[a-z0-9])?)?$"
 
@@ -95,7 +101,8 @@ class KubernetesScaleDown(Step[KubernetesScaleDownParams, KubernetesScaleDownFac
     Changes, in this order and one at a time: `maxReplicas` of the HPA (and `minReplicas`, where that is more),
     or KEDA's annotation `paused-replicas`; then the scale subresource. Each is good only for the object as it
     was read, or where no more than its status moved since. Then it watches until the surplus pods are gone; with
-    none gone for 15 s it says so. The ReplicaSet controller deletes pending pods before ready ones.
+    none gone for 15 s it says so, or waits for a controller-manager that has not renewed its lease (it ends while
+    etcd takes no writes), 5.5 minutes at most. The ReplicaSet controller deletes pending pods before ready ones.
 
     Refuses kube-system, kube-public and kube-node-lease; less than half of the replicas that are ready, unless
     `accept_outage`; and a Deployment or autoscaler that an operator, Argo CD or Flux would put back: the command
@@ -186,13 +193,34 @@ class KubernetesScaleDown(Step[KubernetesScaleDownParams, KubernetesScaleDownFac
                 return outcome
             first = there
             if read.etcd.now() - began > STANDSTILL_SECONDS:
-                return msgspec.structs.replace(
-                    outcome,
-                    result=Result.PARTLY,
-                    evidence=f"{outcome.evidence}: the number is set, but no pod went in "
-                    f"{STANDSTILL_SECONDS:.0f} s; does the controller-manager run?",
-                )
+                return _standstill(read, change, outcome)
             read.wait(LOOK_SECONDS)
+
+
+def _standstill(read: ClusterReader, change: Change, outcome: Outcome) -> Outcome:
+    """The number is set and no pod goes. That may change while the controller-manager is away, and only then."""
+    since = read.etcd.between_looks.setdefault(f"standstill of {change.key}", read.etcd.now())
+    seconds = read.etcd.now() - since + STANDSTILL_SECONDS
+    away = _controller_away(read)
+    words = f"{outcome.evidence}: the number is set, but no pod went in {seconds:.0f} s; "
+    if away and seconds < RESTART_SECONDS:
+        return msgspec.structs.replace(outcome, evidence=f"{words}{away}")
+    return msgspec.structs.replace(
+        outcome, result=Result.PARTLY, evidence=f"{words}{away or 'does the controller-manager run?'}"
+    )
+
+
+def _controller_away(read: ClusterReader) -> str:
+    """Return since when the controller-manager has not renewed its lease; empty when it does or nobody knows."""
+    leases = read_leases(read.etcd)
+    for lease in () if isinstance(leases, Unknown) else leases:
+        if (
+            lease.name == CONTROLLER_MANAGER
+            and is_stale(lease)
+            and not isinstance(lease.age_seconds, Unknown)
+        ):
+            return f"the controller-manager has not renewed its lease for {show_seconds(lease.age_seconds)}"
+    return ""
 
 
 def _read_view(read: ClusterReader, params: KubernetesScaleDownParams) -> ScaleView:

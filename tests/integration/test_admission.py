@@ -24,6 +24,8 @@ def base(tmp_path_factory):
 @pytest.fixture(scope="module")
 def lab(base):
     with running_lab(base, LabSpec(name="admission", members=1, kubernetes=True)) as lab:
+        with lab.api() as api:
+            namespaces(api, "bystander")  # a pattern that matches every namespace is refused
         yield lab
 
 

@@ -1,6 +1,8 @@
 """kubernetes.scale-down on a real API server with its controllers: runaways, owners, conflicts, undo."""
 
 import contextlib
+import signal
+import threading
 
 import msgspec
 import pytest
@@ -8,7 +10,8 @@ import pytest
 from sretool.clock import Deadline
 from sretool.errors import RejectedError, RemoteError, UsageError
 from sretool.knowledge.replica_writes import PAUSED
-from sretool.lab import LabSpec
+from sretool.lab import LabSpec, processes
+from sretool.lab.control_plane import CONTROLLER_MANAGER
 from sretool.lab.faults import FaultOptions, raise_fault
 from sretool.model import Result
 from sretool.steps.kubernetes_scale_down import KubernetesScaleDown, KubernetesScaleDownParams
@@ -287,3 +290,25 @@ def test_a_scaled_object_of_keda_is_paused_first_and_resumed_by_undo(steps, api)
     back = msgspec.json.decode(msgspec.json.encode(pause.reversed()), type=type(pause))
     assert steps.make(STEP, back).result is Result.DONE
     assert PAUSED not in steps.reader().kubernetes.get(f"{scaled}/queue")["metadata"].get("annotations", {})
+
+
+def test_a_controller_manager_that_comes_back_later_is_waited_for(lab, base, steps, api):
+    """As after NOSPACE: it has ended, and its lease stays; the kubelet starts it again after a pause."""
+    deploy(api, "left-alone", 4)
+    deadline = Deadline(CLOCK, 20)
+    while steps.look(STEP, params("left-alone")).pending < 4:
+        assert deadline.left()
+        CLOCK.pause(0.1)
+    assert processes.send(lab.find_running(CONTROLLER_MANAGER), signal.SIGKILL)
+    kubelet = threading.Timer(22.0, lab.start_components, (CONTROLLER_MANAGER,))
+    kubelet.start()
+    given = ("namespace=shop", "deployment=left-alone", "replicas=1", "second_look=1s")
+    words = [word for one in given for word in ("-p", one)]
+    try:
+        done = Sretool(base, lab.name)("runbook", "runaway-deployment", *words, "--approve", "disruptive")
+    finally:
+        kubelet.join()
+        assert lab.become_well(seconds=60)
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert "the controller-manager has not renewed its lease for" in " ".join(done.stderr.split())
+    assert steps.look(STEP, params("left-alone", 1)).pending == 1
