@@ -1,40 +1,20 @@
 """The gRPC channel to one member. Only this module imports grpc, and it is imported with the first call."""
 
 import os
-import sys
-import types
 from collections.abc import Callable
-from importlib import import_module
 from typing import Any
+
+from sretool.clients.etcd.later import Later, left_for_later
 
 # Read when grpc is imported: without it the C core prints lines of its own on stderr at every TLS failure.
 os.environ.setdefault("GRPC_VERBOSITY", "NONE")
 
-
-class _Later(types.ModuleType):
-    """Stands in for a module until an attribute of it is used; then the real one answers, here and elsewhere."""
-
-    def __getattr__(self, name: str) -> Any:
-        self.step_aside()
-        return getattr(import_module(self.__name__), name)
-
-    def step_aside(self) -> None:
-        """Leave the name to the real module."""
-        if sys.modules.get(self.__name__) is self:
-            del sys.modules[self.__name__]
-
-
 # grpc imports its asyncio half and asyncio with itself: more than half of its import time, for what a
 # synchronous tool never uses. Whoever uses either gets the real one.
-_LATER = [_Later("grpc.aio"), _Later("asyncio")]
-for _later in _LATER:
-    sys.modules.setdefault(_later.__name__, _later)
+with left_for_later("grpc.aio", "asyncio"):
+    import grpc
 
-import grpc
-
-for _later in _LATER:
-    _later.step_aside()
-if isinstance(vars(grpc).get("aio"), _Later):
+if isinstance(vars(grpc).get("aio"), Later):
     del grpc.aio
 
 from sretool.clients.etcd.endpoint import Endpoint

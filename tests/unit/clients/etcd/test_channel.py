@@ -1,4 +1,4 @@
-"""Loading grpc without its asyncio half: nothing is missing for whoever wants it afterwards."""
+"""Loading grpc and protobuf without the parts that nobody uses here: nothing is missing for whoever wants it afterwards."""
 
 import subprocess
 import sys
@@ -13,8 +13,11 @@ def python(script: str) -> str:
     return ended.stdout.strip()
 
 
-def test_asyncio_is_not_loaded_with_grpc() -> None:
-    script = "import sys, sretool.clients.etcd.channel\nprint([m for m in sys.modules if 'asyncio' in m or 'aio' in m])"
+def test_neither_asyncio_nor_messages_in_python_are_loaded_with_grpc() -> None:
+    script = """
+import sys, sretool.clients.etcd.channel
+print([m for m in sys.modules if "asyncio" in m or "aio" in m or "python_message" in m])
+"""
     assert python(script) == "[]"
 
 
@@ -44,10 +47,25 @@ asyncio.run(main())
 def test_whoever_asks_the_stand_in_gets_the_real_module() -> None:
     script = """
 import sys
-from sretool.clients.etcd.channel import _Later
-sys.modules["asyncio"] = stand_in = _Later("asyncio")
+from sretool.clients.etcd.later import Later
+sys.modules["asyncio"] = stand_in = Later("asyncio")
 from asyncio import events
 import asyncio
 print(stand_in.Queue is asyncio.Queue, asyncio is not stand_in, events is asyncio.events)
 """
     assert python(script) == "True True True"
+
+
+@pytest.mark.parametrize("implementation", ["upb", "python"])
+def test_messages_of_others_work_afterwards_in_both_implementations(implementation: str) -> None:
+    script = f"""
+import os
+os.environ["PROTOCOL_BUFFERS_PYTHON_IMPLEMENTATION"] = "{implementation}"
+from sretool.clients.etcd.messages import CLASSES
+from google.protobuf import text_format, timestamp_pb2
+from google.protobuf.internal import api_implementation, python_message
+ours = CLASSES["Member"].FromString(CLASSES["Member"](ID=7, name="m1").SerializeToString())
+theirs = text_format.Parse("seconds: 3", timestamp_pb2.Timestamp())
+print(api_implementation.Type(), ours.ID, ours.name, theirs.seconds, python_message.__file__.endswith("python_message.py"))
+"""
+    assert python(script) == f"{implementation} 7 m1 3 True"
