@@ -1,17 +1,16 @@
 """The generated reference pages: exit codes, steps, runbooks."""  # noqa: INP001 - a script's part
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 
 from sretool.engine.ending import PRECEDENCE
 from sretool.errors import EXIT_CODES
 from sretool.model import Risk
 from sretool.report.role_text import render_role
 from sretool.report.step_text import Field, StepManual, manual_of
-from sretool.runbook.library import find_playbook, find_runbook, list_playbooks, list_runbooks
-from sretool.runbook.loader import load_runbook
+from sretool.runbook.library import list_playbooks, list_runbooks
 from sretool.runbook.model import Runbook
+from sretool.runbook.named import read_playbook, read_runbook
 from sretool.runbook.playbook import Playbook
-from sretool.runbook.playbook_loader import load_playbook
 from sretool.runbook.rights import rights_of
 from sretool.step import AnyStep
 
@@ -64,23 +63,13 @@ def runbooks(catalogue: Mapping[str, type[AnyStep]]) -> str:
     """Return a page of the shipped runbooks: what each is for, its parameters, its steps with their conditions."""
     pages = []
     for name, _ in list_runbooks():
-        text, origin = find_runbook(name)
-        pages.append(_runbook(load_runbook(text, origin=origin, catalogue=catalogue), catalogue))
+        pages.append(_runbook(read_runbook(name, catalogue), catalogue))
     return f"{GENERATED}# Runbooks\n\n{_ABOUT_ROLES}\n" + "\n".join(pages)
 
 
 def _runbook(book: Runbook, catalogue: Mapping[str, type[AnyStep]]) -> str:
     risk = max(catalogue[spec.uses].risk for spec in book.steps)
-    lines = [
-        f"## {book.name}\n",
-        f"{book.summary[:1].upper() + book.summary[1:]}.\n",
-        f"Highest risk: {risk}.\n",
-    ]
-    if book.alerts:
-        lines.append(f"For the alerts {', '.join(f'`{alert}`' for alert in book.alerts)}.\n")
-    if book.params:
-        rows = [f"| `{one.name}` | {one.type} | {one.about} |" for one in book.params]
-        lines.append("| Parameter | type | |\n|---|---|---|\n" + "\n".join(rows) + "\n")
+    lines = [*_head(book, f"Highest risk: {risk}.\n")]
     lines.append("| Step | uses | only when |\n|---|---|---|")
     lines += [
         f"| `{spec.id}` | [{spec.uses}](steps.md#{spec.uses.replace('.', '')}) | "
@@ -88,6 +77,17 @@ def _runbook(book: Runbook, catalogue: Mapping[str, type[AnyStep]]) -> str:
         for spec in book.steps
     ]
     return "\n".join(lines) + "\n" + _roles(book, catalogue, risk)
+
+
+def _head(book: Runbook | Playbook, *more: str) -> Iterator[str]:
+    yield f"## {book.name}\n"
+    yield f"{book.summary[:1].upper() + book.summary[1:]}.\n"
+    yield from more
+    if book.alerts:
+        yield f"For the alerts {', '.join(f'`{alert}`' for alert in book.alerts)}.\n"
+    if book.params:
+        rows = [f"| `{one.name}` | {one.type} | {one.about} |" for one in book.params]
+        yield "| Parameter | type | |\n|---|---|---|\n" + "\n".join(rows) + "\n"
 
 
 def _roles(book: Runbook | Playbook, catalogue: Mapping[str, type[AnyStep]], risk: Risk) -> str:
@@ -107,8 +107,7 @@ def playbooks(catalogue: Mapping[str, type[AnyStep]]) -> str:
     """Return a page of the shipped playbooks: what each is for, its parameters, its stages and their gates."""
     pages = []
     for name, _ in list_playbooks():
-        text, origin = find_playbook(name)
-        book = load_playbook(text, origin=origin, catalogue=catalogue, find=find_runbook)
+        book = read_playbook(name, catalogue)
         pages.append(_playbook(book) + _roles(book, catalogue, Risk.IRREVERSIBLE))
     return f"{GENERATED}# Playbooks\n\n" + "\n".join(pages)
 
@@ -117,12 +116,7 @@ _GATES = {"none": "it only looks", "ask": "one question for all of it", "held": 
 
 
 def _playbook(book: Playbook) -> str:
-    lines = [f"## {book.name}\n", f"{book.summary[:1].upper() + book.summary[1:]}.\n"]
-    if book.alerts:
-        lines.append(f"For the alerts {', '.join(f'`{alert}`' for alert in book.alerts)}.\n")
-    if book.params:
-        rows = [f"| `{one.name}` | {one.type} | {one.about} |" for one in book.params]
-        lines.append("| Parameter | type | |\n|---|---|---|\n" + "\n".join(rows) + "\n")
+    lines = [*_head(book)]
     lines.append("| Stage | for | gate | runs | only when | until |\n|---|---|---|---|---|---|")
     for stage in book.stages:
         runs = "; ".join(

@@ -1,15 +1,8 @@
 """`sretool check`: runbooks and playbooks validated offline, every problem of every file at once."""
 
-from typing import TYPE_CHECKING
-
 import click
 
 from sretool.cli.options import complete_runbooks
-
-if TYPE_CHECKING:
-    from collections.abc import Mapping
-
-    from sretool.step import AnyStep
 
 
 @click.command()
@@ -21,13 +14,14 @@ def check(files: tuple[str, ...]) -> int:
     """
     from sretool.cli import streams
     from sretool.errors import DocumentError, UsageError
+    from sretool.runbook.named import read_either
     from sretool.steps.catalogue import load_catalogue
 
     catalogue = load_catalogue()
     problems: list[str] = []
     for file in files:
         try:
-            _check(file, catalogue)
+            read_either(file, catalogue)
         except DocumentError as error:
             problems += error.problems
         except UsageError as error:
@@ -37,18 +31,3 @@ def check(files: tuple[str, ...]) -> int:
     if problems:
         raise DocumentError(problems)
     return 0
-
-
-def _check(file: str, catalogue: "Mapping[str, type[AnyStep]]") -> None:
-    """Load one file: what has the key `playbook` is one, and so is what only a playbook is called."""
-    import re
-
-    from sretool.runbook.library import find_playbook, find_runbook, list_playbooks
-    from sretool.runbook.loader import load_runbook
-    from sretool.runbook.playbook_loader import load_playbook
-
-    text, origin = (find_playbook if file in dict(list_playbooks()) else find_runbook)(file)
-    if re.search(r"^playbook\s*:", text, re.MULTILINE):
-        load_playbook(text, origin=origin, catalogue=catalogue, find=find_runbook)
-    else:
-        load_runbook(text, origin=origin, catalogue=catalogue)

@@ -71,21 +71,12 @@ def role(name: str, applying: bool, user: str) -> int:
     """
     from sretool.cli import streams
     from sretool.report.role_text import render_role
-    from sretool.runbook.library import find_playbook, find_runbook, list_playbooks
-    from sretool.runbook.loader import load_runbook
-    from sretool.runbook.playbook_loader import load_playbook
+    from sretool.runbook.named import read_either
     from sretool.runbook.rights import rights_of
     from sretool.steps.catalogue import load_catalogue
 
     catalogue = load_catalogue()
-    if name in dict(list_playbooks()):
-        text, origin = find_playbook(name)
-        rights = rights_of(
-            load_playbook(text, origin=origin, catalogue=catalogue, find=find_runbook), catalogue
-        )
-    else:
-        text, origin = find_runbook(name)
-        rights = rights_of(load_runbook(text, origin=origin, catalogue=catalogue), catalogue)
+    rights = rights_of(read_either(name, catalogue), catalogue)
     streams.say(render_role(Path(name).stem, rights, applying=applying, user=user).splitlines())
     return 0
 

@@ -181,8 +181,8 @@ def _grant(name: str, user: str, *, applying: bool) -> str:
 
 def rights_of_runbooks() -> tuple[dict[str, tuple[Right, ...]], list[PathCheck]]:
     """Return what each runbook needs, and those that cannot be read."""
-    from sretool.runbook.library import find_runbook, list_runbooks
-    from sretool.runbook.loader import load_runbook
+    from sretool.runbook.library import list_runbooks
+    from sretool.runbook.named import read_runbook
     from sretool.runbook.rights import rights_of
     from sretool.steps.catalogue import load_catalogue
 
@@ -191,8 +191,7 @@ def rights_of_runbooks() -> tuple[dict[str, tuple[Right, ...]], list[PathCheck]]
     broken = []
     for name in dict.fromkeys(name for name, _ in list_runbooks()):
         try:
-            text, origin = find_runbook(name)
-            books[name] = rights_of(load_runbook(text, origin=origin, catalogue=catalogue), catalogue)
+            books[name] = rights_of(read_runbook(name, catalogue), catalogue)
         except SretoolError as error:
             broken.append(failed(f"runbook {name}", "file", error.message, f"sretool check {name}"))
     return books, broken

@@ -56,29 +56,15 @@ def playbook(
 
 
 def _list(output: str) -> int:
-    from sretool.cli import streams
-    from sretool.cli.playing import read_playbook
-    from sretool.errors import DocumentError, UsageError
-    from sretool.report.documents import render_json
-    from sretool.report.format import table
+    from sretool.cli.listing import print_list
     from sretool.runbook.library import list_playbooks
+    from sretool.runbook.named import read_playbook
     from sretool.steps.catalogue import load_catalogue
 
     catalogue = load_catalogue()
-    rows: list[tuple[str, str, str]] = []
-    for name, path in list_playbooks():
-        try:
-            book = read_playbook(path, catalogue)
-        except DocumentError as error:
-            problems = f"cannot be used: sretool check {path} ({len(error.problems)} problems)"
-            rows.append((name, "?", problems))
-        except UsageError as error:
-            rows.append((name, "?", f"cannot be used: {error.message}"))
-        else:
-            rows.append((name, ", ".join(stage.id for stage in book.stages), book.summary))
-    if output == "text":
-        streams.say(table(("PLAYBOOK", "STAGES", "FOR"), rows, columns=streams.columns()))
-    else:
-        found = [{"playbook": name, "stages": stages, "summary": summary} for name, stages, summary in rows]
-        streams.say([render_json(found)])
-    return 0
+
+    def describe(path: str) -> tuple[str, str]:
+        book = read_playbook(path, catalogue)
+        return ", ".join(stage.id for stage in book.stages), book.summary
+
+    return print_list(list_playbooks(), ("playbook", "stages"), describe, output)

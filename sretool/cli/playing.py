@@ -3,26 +3,16 @@
 from collections.abc import Callable, Mapping
 
 from sretool.cli.conduct import RunView
-from sretool.cli.running import Asked
+from sretool.cli.running import Asked, entry_of
 from sretool.clock import SystemClock
-from sretool.cluster import ClusterEntry, clusters_folder, require_cluster
 from sretool.engine.ending import Ending
-from sretool.engine.opening import Catalogue
 from sretool.engine.operate import Approver
 from sretool.engine.playbook import PlaybookOperation
 from sretool.engine.playbook_opening import opened_playbook, reopened_playbook
 from sretool.engine.playbook_run import PlaybookRun
 from sretool.engine.playbook_undo import undo_stages
 from sretool.report.incident import fold_incident
-from sretool.runbook.library import find_playbook, find_runbook
-from sretool.runbook.playbook import Playbook
-from sretool.runbook.playbook_loader import load_playbook
-
-
-def read_playbook(name: str, catalogue: Catalogue) -> Playbook:
-    """Return the playbook of this name or path, checked with every runbook that it names."""
-    text, origin = find_playbook(name)
-    return load_playbook(text, origin=origin, catalogue=catalogue, find=find_runbook)
+from sretool.runbook.named import read_playbook
 
 
 def run_playbook(
@@ -34,7 +24,7 @@ def run_playbook(
     with RunView(output=asked.output, verbose=asked.verbose, clock=clock) as view:
         terms = asked.terms(view, clock, unattended=asked.is_unattended())
         book = read_playbook(name, terms.catalogue)
-        entry = require_cluster(cluster, clusters_folder())
+        entry = entry_of(cluster)
         with opened_playbook(book, given, stages, entry, terms, may_write=approver is not None) as run:
             operation = PlaybookOperation(run)
             what = f"run {run.id}: {book.name} on {entry.cluster}, for: {book.summary}"
@@ -64,7 +54,7 @@ def _take_up(
     approver = asked.approver()
     with RunView(output=asked.output, verbose=asked.verbose, clock=clock) as view:
         terms = asked.terms(view, clock, unattended=asked.is_unattended())
-        with reopened_playbook(run_id, _entry_of, terms) as run:
+        with reopened_playbook(run_id, entry_of, terms) as run:
             operation = PlaybookOperation(run)
             view.begin(f"run {run_id}, the playbook {run.playbook.name}, is {what}", run_id=run_id)
             return _end(view, act(run, operation, approver), operation)
@@ -72,7 +62,3 @@ def _take_up(
 
 def _end(view: RunView, ending: Ending, operation: PlaybookOperation) -> int:
     return view.end(ending, lambda: operation.records, fold_incident)
-
-
-def _entry_of(name: str) -> ClusterEntry:
-    return require_cluster(name, clusters_folder())

@@ -68,30 +68,15 @@ def runbook(
 
 
 def _list(output: str) -> int:
-    from sretool.cli import streams
-    from sretool.errors import DocumentError, UsageError
-    from sretool.report.documents import render_json
-    from sretool.report.format import table
-    from sretool.runbook.library import find_runbook, list_runbooks
-    from sretool.runbook.loader import load_runbook
+    from sretool.cli.listing import print_list
+    from sretool.runbook.library import list_runbooks
+    from sretool.runbook.named import read_runbook
     from sretool.steps.catalogue import load_catalogue
 
     catalogue = load_catalogue()
-    rows: list[tuple[str, str, str]] = []
-    for name, path in list_runbooks():
-        try:
-            text, origin = find_runbook(path)
-            book = load_runbook(text, origin=origin, catalogue=catalogue)
-        except DocumentError as error:
-            rows.append((name, "?", f"cannot be used: sretool check {path} ({len(error.problems)} problems)"))
-        except UsageError as error:
-            rows.append((name, "?", f"cannot be used: {error.message}"))
-        else:
-            risk = max(catalogue[spec.uses].risk for spec in book.steps)
-            rows.append((name, str(risk), book.summary))
-    if output == "text":
-        streams.say(table(("RUNBOOK", "RISK", "FOR"), rows, columns=streams.columns()))
-    else:
-        found = [{"runbook": name, "risk": risk, "summary": summary} for name, risk, summary in rows]
-        streams.say([render_json(found)])
-    return 0
+
+    def describe(path: str) -> tuple[str, str]:
+        book = read_runbook(path, catalogue)
+        return str(max(catalogue[spec.uses].risk for spec in book.steps)), book.summary
+
+    return print_list(list_runbooks(), ("runbook", "risk"), describe, output)

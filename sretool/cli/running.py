@@ -14,8 +14,8 @@ from sretool.engine.plan import load_plan, save_plan
 from sretool.engine.runs import is_playbook, require_run, runs_folder
 from sretool.errors import RefusedError, UsageError
 from sretool.knowledge.window import Window
-from sretool.runbook.library import find_runbook
 from sretool.runbook.loader import load_runbook
+from sretool.runbook.named import read_runbook
 from sretool.steps.catalogue import load_catalogue
 
 
@@ -71,16 +71,20 @@ class Asked:
         return self.approve is not None or not tty.is_interactive()
 
 
+def entry_of(name: str) -> ClusterEntry:
+    """Return the cluster's entry; UsageError when no cluster file has this name."""
+    return require_cluster(name, clusters_folder())
+
+
 def run_runbook(name: str, *, cluster: str, given: Mapping[str, str], asked: Asked) -> int:
     """Run one runbook and return the exit code."""
     clock = SystemClock()
     asked.require_window(clock)
     approver = asked.approver()
-    text, origin = find_runbook(name)
-    entry = require_cluster(cluster, clusters_folder())
     with RunView(output=asked.output, verbose=asked.verbose, clock=clock) as view:
         terms = asked.terms(view, clock, unattended=asked.is_unattended())
-        book = load_runbook(text, origin=origin, catalogue=terms.catalogue)
+        book = read_runbook(name, terms.catalogue)
+        entry = entry_of(cluster)
         with opened_run(book, given, entry, terms, may_write=approver is not None) as operation:
             what = f"run {operation.run_id}: {book.name} on {entry.cluster}, for: {book.summary}"
             view.begin(what, run_id=operation.run_id)
@@ -98,7 +102,7 @@ def apply_plan(path: Path, *, asked: Asked) -> int:
     clock = SystemClock()
     plan = load_plan(path, now=clock.now())
     approver = asked.approver() or approval.approve_saved(str(path))
-    entry = require_cluster(plan.cluster, clusters_folder())
+    entry = entry_of(plan.cluster)
     with RunView(output=asked.output, verbose=asked.verbose, clock=clock) as view:
         terms = asked.terms(view, clock, unattended=asked.is_unattended())
         book = load_runbook(plan.text, origin=plan.origin, catalogue=terms.catalogue)
@@ -119,7 +123,7 @@ def resume_run(run_id: str, *, asked: Asked) -> int:
     approver = asked.approver()
     with RunView(output=asked.output, verbose=asked.verbose, clock=clock) as view:
         terms = asked.terms(view, clock, unattended=asked.is_unattended())
-        with reopened_run(found, _entry_of, terms) as resumption:
+        with reopened_run(found, entry_of, terms) as resumption:
             view.begin(f"run {found} is taken up again", run_id=found)
             return view.end(resumption.resume(approver), lambda: resumption.records)
 
@@ -135,10 +139,6 @@ def undo_run(run_id: str, *, asked: Asked) -> int:
     approver = asked.approver()
     with RunView(output=asked.output, verbose=asked.verbose, clock=clock) as view:
         terms = asked.terms(view, clock, unattended=asked.is_unattended())
-        with reopened_run(found, _entry_of, terms) as resumption:
+        with reopened_run(found, entry_of, terms) as resumption:
             view.begin(f"run {found} is undone", run_id=found)
             return view.end(resumption.undo(approver), lambda: resumption.records)
-
-
-def _entry_of(name: str) -> ClusterEntry:
-    return require_cluster(name, clusters_folder())

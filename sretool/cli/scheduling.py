@@ -4,16 +4,12 @@ import sys
 from collections.abc import Mapping
 from pathlib import Path
 
-import msgspec
-
 from sretool import __version__
 from sretool.cli import streams
 from sretool.cluster import ClusterEntry, clusters_folder, require_cluster
 from sretool.cluster.glance import read_glance
 from sretool.errors import StateError, UsageError
 from sretool.folders import config_folder
-from sretool.knowledge import lease_lock
-from sretool.knowledge.rights import to_write
 from sretool.knowledge.window import Window
 from sretool.knowledge.words import show_bytes
 from sretool.model import Risk, known_only
@@ -25,29 +21,21 @@ from sretool.report.schedule import (
     render_timer,
 )
 from sretool.report.schedule.job import UNKNOWN_BYTES
-from sretool.runbook.library import find_runbook, is_shipped
-from sretool.runbook.loader import load_runbook, resolve_params
+from sretool.runbook.library import is_shipped
+from sretool.runbook.loader import resolve_params
+from sretool.runbook.named import read_runbook
 from sretool.runbook.rights import rights_of
 from sretool.steps.catalogue import load_catalogue
 
 DOCKERFILE = "Dockerfile"
-# The Lease by which runs on different machines know of each other.
-_LOCK_RIGHTS = (
-    to_write("create", "leases", "coordination.k8s.io", namespace=lease_lock.NAMESPACE, about="the lock"),
-    msgspec.structs.replace(
-        to_write("get update delete", "leases", "coordination.k8s.io", namespace=lease_lock.NAMESPACE),
-        names=(lease_lock.NAME,),
-    ),
-)
 
 
 def scheduled_job(
     name: str, *, cluster: str, given: Mapping[str, str], approve: str | None, window: Window
 ) -> ScheduledJob:
     """Return the job. UsageError where it could not do its work: too short a window, a missing approval."""
-    text, origin = find_runbook(name)
     catalogue = load_catalogue()
-    book = load_runbook(text, origin=origin, catalogue=catalogue)
+    book = read_runbook(name, catalogue)
     resolve_params(book, given)
     risk = max(catalogue[spec.uses].risk for spec in book.steps)
     if approve is None and risk is Risk.IRREVERSIBLE:
@@ -58,14 +46,14 @@ def scheduled_job(
     entry = require_cluster(cluster, clusters_folder())
     job = ScheduledJob(
         runbook=book.name,
-        runbook_path="" if is_shipped(origin) else str(Path(origin).absolute()),
+        runbook_path="" if is_shipped(book.origin) else str(Path(book.origin).absolute()),
         summary=book.summary,
         entry=entry,
         approve=approve or str(max(risk, Risk.REVERSIBLE)),
         window=window,
         largest_bytes=_largest_bytes(entry),
         given=given,
-        rights=(*rights_of(book, catalogue), *_LOCK_RIGHTS),
+        rights=rights_of(book, catalogue),
     )
     if job.longest_seconds < job.grace_seconds:
         raise UsageError(

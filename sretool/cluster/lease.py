@@ -38,6 +38,11 @@ def has_ended(named: str) -> bool:
     return not Path(f"/proc/{pid}").exists()
 
 
+def is_free(held: HeldLease, claim: Claim) -> bool:
+    """Tell whether `claim` may take what is `held`: it has run out, is ours, or its holder here has ended."""
+    return held.is_free_for(claim, has_ended=has_ended(held.written_by))
+
+
 class ClusterLease:
     """The Lease of one cluster, for one execution. Safe to ask from several threads."""
 
@@ -85,7 +90,7 @@ class ClusterLease:
                     self._renew()
                 return None
             over = self.find()
-            if over is not None and not over.is_free_for(claim, has_ended=has_ended(over.written_by)):
+            if over is not None and not is_free(over, claim):
                 return over
             self._claim, self._seconds, self._since = claim, seconds, self._clock.now()
             try:

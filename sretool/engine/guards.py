@@ -42,15 +42,17 @@ class Guards:
                 "state but compactions", lambda: read_etcd_state(read, watch_compaction=False)
             )
         self._start = self._start or state
+        gentle = is_gentle(change)
         context = GuardContext(
             state=state,
             start=self._start,
             change=change,
-            moves=self._moves_made(),
+            # Both only matter to what may stall a member, and take a walk through the journal.
+            moves=0 if gentle else self._moves_made(),
             unattended=self._run.unattended,
             accepted=self._run.accepted,
             in_window=window is not None,
-            leases_before=None if is_gentle(change) else self._leases_after_the_last_stall(state),
+            leases_before=None if gentle else self._leases_after_the_last_stall(state),
         )
         return judge(context)[0]
 

@@ -11,7 +11,7 @@ from typing import Self
 import msgspec
 
 from sretool.clock import Clock
-from sretool.cluster.lease import ClusterLease, has_ended, this_process
+from sretool.cluster.lease import ClusterLease, is_free, this_process
 from sretool.engine.journal import read_journal
 from sretool.errors import LockHeldError, RemoteError, StateError
 from sretool.knowledge.lease_lock import CLEAR, NAME, NAMESPACE, Claim, HeldLease
@@ -107,7 +107,7 @@ class ClusterLock:
         except RemoteError:
             return  # the question says that other machines are not seen
         claim = claim_of(self._holder.run_id)
-        if held is not None and not held.is_free_for(claim, has_ended=has_ended(held.written_by)):
+        if held is not None and not is_free(held, claim):
             raise held_elsewhere(held)
 
     def _unlock_file(self) -> None:

@@ -41,7 +41,7 @@ def api(lab):
 
 
 @pytest.fixture
-def sretool(lab, api, tmp_path):
+def sretool(lab, tmp_path):
     return Sretool(lab.base, lab.name, state=tmp_path / "state")
 
 
