@@ -1,9 +1,7 @@
 """etcd, etcdctl and etcdutl for a lab: built once into the cache from a pinned module, or found."""
 
 import os
-import re
 import shutil
-import subprocess
 from collections.abc import Callable
 from pathlib import Path
 
@@ -12,6 +10,9 @@ import msgspec
 from sretool.errors import UsageError
 from sretool.lab.builds import Program, build
 from sretool.lab.spec import RELEASES, LabSpec
+from sretool.lab.versions import version_of
+
+_NAMED = "etcd Version: "
 
 
 class Binaries(msgspec.Struct, frozen=True):
@@ -33,7 +34,7 @@ def require_binaries(
     if not spec.etcd:
         return _of_version(spec.version, cache=cache, lab_dir=lab_dir, progress=progress)
     etcd = Path(spec.etcd)
-    version = _read_version(etcd)
+    version = version_of(etcd, named=_NAMED)
     if not version:
         raise UsageError(f"{etcd} is no etcd: it does not answer --version as etcd does")
     beside = {name: _beside(etcd, name) for name in ("etcdctl", "etcdutl")}
@@ -68,7 +69,7 @@ def _in_path(version: str) -> Binaries | None:
     etcd, etcdctl, etcdutl = found.values()
     if not etcd or not etcdctl or not etcdutl:
         return None
-    its_own = _read_version(Path(etcd))
+    its_own = version_of(Path(etcd), named=_NAMED)
     if its_own.rpartition(".")[0] != version:
         return None
     return Binaries(Path(etcd), Path(etcdctl), Path(etcdutl), its_own)
@@ -77,14 +78,3 @@ def _in_path(version: str) -> Binaries | None:
 def _beside(etcd: Path, name: str) -> Path | None:
     path = etcd.parent / name
     return path if os.access(path, os.X_OK) else None
-
-
-def _read_version(etcd: Path) -> str:
-    try:
-        answer = subprocess.run(
-            [str(etcd), "--version"], capture_output=True, text=True, timeout=20, check=False
-        )
-    except (OSError, subprocess.TimeoutExpired):
-        return ""
-    match = re.search(r"etcd Version: (\d+\.\d+\.\d+)", answer.stdout)
-    return match[1] if match else ""

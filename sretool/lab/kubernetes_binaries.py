@@ -1,15 +1,14 @@
 """kube-apiserver, kube-controller-manager and kube-scheduler for a lab: found on this machine, or built once."""
 
 import os
-import re
 import shutil
-import subprocess
 from collections.abc import Callable
 from pathlib import Path
 
 import msgspec
 
 from sretool.lab.builds import Program, build
+from sretool.lab.versions import version_of
 
 RELEASE = "1.34.4"
 """The Kubernetes release that is built; its module is under `modules/`."""
@@ -49,7 +48,7 @@ def require_kubernetes(*, cache: Path, lab_dir: Path, progress: Callable[[str], 
     folder = _PROGRAM.folder(cache)
     for place in (os.environ.get("KUBEBUILDER_ASSETS", ""), str(folder), *_path()):
         if place and all(os.access(Path(place) / name, os.X_OK) for name in COMPONENTS):
-            version = _read_version(Path(place) / COMPONENTS[0])
+            version = version_of(Path(place) / COMPONENTS[0], named="Kubernetes v")
             if version:
                 return KubernetesBinaries(Path(place).absolute(), version)
     build(_PROGRAM, cache=cache, lab_dir=lab_dir, progress=progress)
@@ -59,14 +58,3 @@ def require_kubernetes(*, cache: Path, lab_dir: Path, progress: Callable[[str], 
 def _path() -> list[str]:
     found = shutil.which(COMPONENTS[0])
     return [str(Path(found).parent)] if found else []
-
-
-def _read_version(program: Path) -> str:
-    try:
-        answer = subprocess.run(
-            [str(program), "--version"], capture_output=True, text=True, timeout=20, check=False
-        )
-    except (OSError, subprocess.TimeoutExpired):
-        return ""
-    match = re.match(r"Kubernetes v(\d+\.\d+\.\d+)", answer.stdout)
-    return match[1] if match else ""

@@ -4,6 +4,7 @@ Nothing on disk says which process belongs to a lab: a record can be lost or sta
 be somebody else's by now. The kernel's copy of the environment cannot.
 """
 
+import contextlib
 import os
 import signal
 import time
@@ -33,8 +34,9 @@ def start(
 ) -> int:
     """Start a program in its own session, output appended to `log_path`; return its pid.
 
-    The file descriptor `inherit` stays open in it. Its environment is clean, so that no `ETCD_*` variable
-    of the caller reaches it. OSError when the program cannot be executed.
+    Of the caller's files only `inherit` stays open in it: a lock or a pipe that a shell has handed down would be
+    held as long as the server lives. Its environment is clean, so that no `ETCD_*` variable of the caller
+    reaches it. OSError when the program cannot be executed.
     """
     environment = {key: os.environ[key] for key in _KEPT if key in os.environ}
     if inherit is not None:
@@ -47,6 +49,7 @@ def start(
             (os.POSIX_SPAWN_OPEN, 0, "/dev/null", os.O_RDONLY, 0),
             (os.POSIX_SPAWN_OPEN, 1, str(log_path), os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o600),
             (os.POSIX_SPAWN_DUP2, 1, 2),
+            *((os.POSIX_SPAWN_CLOSE, one) for one in _handed_down() if one != inherit),
         ],
         setsid=True,
         # A caller that ignores SIGINT (nohup, a CI step in the background) must not pass that on.
@@ -140,6 +143,16 @@ def _running(pid: int, variables: Sequence[bytes]) -> Running:
     role = named.get(ROLE.encode(), b"").decode()
     # t: strace holds it; its main thread stays there only when the process is frozen.
     return Running(pid=pid, started=stat.started, role=role, frozen=stat.state in "Tt")
+
+
+def _handed_down() -> list[int]:
+    """Return the open files that a program started now would inherit, besides the standard ones."""
+    found = []
+    for name in os.listdir("/proc/self/fd"):
+        with contextlib.suppress(OSError):  # closed meanwhile: the one that lists them is
+            if int(name) > 2 and os.get_inheritable(int(name)):
+                found.append(int(name))
+    return found
 
 
 def _has_mark(pid: int) -> bool:
