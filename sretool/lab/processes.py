@@ -148,10 +148,10 @@ def _running(pid: int, variables: Sequence[bytes]) -> Running:
 def _handed_down() -> list[int]:
     """Return the open files that a program started now would inherit, besides the standard ones."""
     found = []
-    for name in os.listdir("/proc/self/fd"):
+    for entry in Path("/proc/self/fd").iterdir():
         with contextlib.suppress(OSError):  # closed meanwhile: the one that lists them is
-            if int(name) > 2 and os.get_inheritable(int(name)):
-                found.append(int(name))
+            if int(entry.name) > 2 and os.get_inheritable(int(entry.name)):
+                found.append(int(entry.name))
     return found
 
 

@@ -191,3 +191,21 @@ def test_a_server_that_cannot_run_is_not_waited_for(tmp_path: Path) -> None:
     began = time.monotonic()
     processes.start(["/bin/false"], lab_dir=tmp_path, role="m1", log_path=tmp_path / "log")
     assert time.monotonic() - began < processes.EXEC_SECONDS / 2
+
+
+def test_a_server_holds_no_lock_that_the_shell_of_its_caller_handed_down(tmp_path: Path) -> None:
+    with (tmp_path / "lock").open("w") as lock, (tmp_path / "claim").open("w") as claim:
+        os.set_inheritable(lock.fileno(), True)
+        pid = processes.start(
+            ["/bin/sleep", "60"],
+            lab_dir=tmp_path,
+            role="m1",
+            log_path=tmp_path / "log",
+            inherit=claim.fileno(),
+        )
+    try:
+        held = {str(path.readlink()) for path in Path(f"/proc/{pid}/fd").iterdir()}
+    finally:
+        os.kill(pid, signal.SIGKILL)
+        os.waitpid(pid, 0)
+    assert held == {"/dev/null", str(tmp_path / "log"), str(tmp_path / "claim")}
