@@ -8,7 +8,7 @@ import socket
 import ssl
 import threading
 import time
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Protocol
 from urllib.parse import SplitResult, urlsplit
 
@@ -19,8 +19,9 @@ from sretool.model import MetricsPage, Sample
 
 _LIMIT_BYTES = 16 << 20  # etcd's page has 175 KB, an API server's 2 to 5 MB
 
+_NAME = re.compile(r"[a-zA-Z_:][a-zA-Z0-9_:]*")
 _LINE = re.compile(
-    r"""([a-zA-Z_:][a-zA-Z0-9_:]*)            # the name
+    r"""[a-zA-Z_:][a-zA-Z0-9_:]*              # the name
         (?:\{((?:[^"}]++|"(?:[^"\\]++|\\.)*+")*+)\})?  # its labels; a value may hold braces
         [ \t]+(\S+)                           # the value, perhaps a timestamp and an exemplar after it
     """,
@@ -47,30 +48,52 @@ def read_metrics(
     """
     body = _fetch(url, tls, timeout_seconds=timeout_seconds, connect=connect)
     page = parse_metrics(body.decode("utf-8", errors="replace"))
-    if not page.samples:
+    if next(iter(page.samples), None) is None:
         raise RejectedError(f"{url} answered, but not with metrics", endpoint=url)
     return page
 
 
 def parse_metrics(text: str) -> MetricsPage:
     """Return the samples in a page of Prometheus' text format; lines that are no samples are left out."""
-    samples: dict[str, list[Sample]] = {}
+    lines: dict[str, list[str]] = {}
     for line in text.split("\n"):
-        if not line or line[0] == "#":
-            continue
-        found = _LINE.match(line)
-        if not found:
-            continue
-        name, labels, value = found.groups()
-        try:
-            sample = Sample(_labels(labels) if labels else _NO_LABELS, float(value))
-        except ValueError:
-            continue
-        samples.setdefault(name, []).append(sample)
-    return MetricsPage({name: tuple(found) for name, found in samples.items()})
+        if name := _NAME.match(line):
+            lines.setdefault(name[0], []).append(line)
+    return MetricsPage(_Samples(lines))
 
 
 _NO_LABELS: Mapping[str, str] = {}
+
+
+class _Samples(Mapping[str, tuple[Sample, ...]]):
+    """The samples by the metric's name, each name parsed when it is asked for: a page has a thousand, a look needs
+    thirty of them."""
+
+    def __init__(self, lines: Mapping[str, Sequence[str]]) -> None:
+        self._lines = lines
+        self._parsed: dict[str, tuple[Sample, ...]] = {}
+
+    def __getitem__(self, name: str) -> tuple[Sample, ...]:
+        if name not in self._parsed:
+            parsed = (_sample(line) for line in self._lines[name])
+            self._parsed[name] = tuple(one for one in parsed if one is not None)
+        if not self._parsed[name]:
+            raise KeyError(name)
+        return self._parsed[name]
+
+    def __iter__(self) -> Iterator[str]:
+        return (name for name in self._lines if self.get(name))
+
+    def __len__(self) -> int:
+        return sum(1 for _ in self)
+
+
+def _sample(line: str) -> Sample | None:
+    found = _LINE.match(line)
+    try:
+        return Sample(_labels(found[1]) if found[1] else _NO_LABELS, float(found[2])) if found else None
+    except ValueError:
+        return None
 
 
 @functools.lru_cache(maxsize=4096)

@@ -59,6 +59,8 @@ class EtcdReader:
         self._deadline = deadline
         self._interruptible = interruptible
         self._remembered: dict[str, object] = {}
+        self.metrics_at = (0.0, 0.0)
+        """When reading the pages that `metrics` remembers began and ended, in seconds of `now`."""
         self.keys = EtcdKeys(connections, choose=self._least_loaded, deadline=deadline)
 
     @property
@@ -245,11 +247,13 @@ class EtcdReader:
             for name, (silence, reason) in silences.items()
             if silence in {Silence.DEAD, Silence.FROZEN, Silence.UNREACHABLE}
         }
+        began = self.now()
         pages = (
             self.scrape([name for name in self.names if name not in gone])
             if len(gone) < len(self.names)
             else {}
         )
+        self.metrics_at = (began, self.now())
         return {name: gone.get(name) or pages[name] for name in self.names}
 
     def _scrape_one(self, name: str) -> MetricsPage:

@@ -8,8 +8,8 @@ import msgspec
 
 from sretool.cluster.connections import FIRST_PASS_SECONDS, EtcdConnections
 from sretool.cluster.inventory import EtcdAccess, KubernetesAccess
-from sretool.cluster.state import quota_of
 from sretool.errors import RemoteError
+from sretool.knowledge.quota_size import quota_of
 from sretool.model import EndpointStatus, Known, MemberList, MetricsPage, Silence, Unknown, known_only
 
 if TYPE_CHECKING:

@@ -10,7 +10,8 @@ from sretool.model.latency import LatencySample, MemberSample, MemberWindow, Pro
 
 _PROBE_SECONDS = 1.2
 _PROBES = 15  # a window has room for so many of one kind through a member that answers at once
-_SHORTEST_PAUSE, _LONGEST_PAUSE = 0.1, 0.5
+_SHORTEST_PAUSE, _LONGEST_PAUSE = 0.05, 0.5
+_LATEST = "latest latency window"
 _OVERTIME_SECONDS = 0.3  # what a probe that began at the end may still take
 
 _FSYNC = "disk_wal_fsync_duration_seconds"
@@ -59,6 +60,18 @@ def measure_latency(read: ClusterReader, window_seconds: float) -> LatencySample
     return read.etcd.remember(f"latency {window_seconds:g}", lambda: _measure(read, window_seconds))
 
 
+def latest_latency(read: ClusterReader, window_seconds: float, *, not_older_seconds: float) -> LatencySample:
+    """Return the run's last window, whatever its length, unless it is too old or a member that answers now is
+    missing from it; then a new one of `window_seconds`."""
+    known: tuple[float, LatencySample] | None = read.etcd.between_looks.get(_LATEST)
+    if known is not None:
+        at, sample = known
+        measured = {one.name for one in sample.members if not isinstance(one.window, Unknown)}
+        if read.etcd.now() - at <= not_older_seconds and measured.issuperset(read.etcd.answering()):
+            return sample
+    return measure_latency(read, window_seconds)
+
+
 def _measure(read: ClusterReader, window_seconds: float) -> LatencySample:
     etcd = read.etcd
     statuses, silences, peers = etcd.status(), etcd.silences(), _peers_by_id(etcd)
@@ -72,7 +85,7 @@ def _measure(read: ClusterReader, window_seconds: float) -> LatencySample:
         read.wait(max(0.0, began + window_seconds - etcd.now()))
     seconds = etcd.now() - began
     second = etcd.scrape(scraped) if scraped else {}
-    return LatencySample(
+    sample = LatencySample(
         window_seconds=window_seconds,
         members=tuple(
             MemberSample(
@@ -87,6 +100,8 @@ def _measure(read: ClusterReader, window_seconds: float) -> LatencySample:
             for name in etcd.names
         ),
     )
+    etcd.between_looks[_LATEST] = (etcd.now(), sample)
+    return sample
 
 
 def _pause(window_seconds: float) -> float:

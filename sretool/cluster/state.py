@@ -4,15 +4,16 @@ import datetime
 from collections.abc import Mapping
 from typing import TYPE_CHECKING
 
+import msgspec
+
 from sretool.clients.etcd import prefix_end
 from sretool.knowledge.guard_leases import LEASES_PREFIX, is_control_plane
 from sretool.knowledge.lease_records import parse_lease
-from sretool.knowledge.metric_names import COMPACTION_BATCHES, DEFRAG_COUNT, DEFRAG_INFLIGHT, QUOTA
-from sretool.knowledge.versions import QUOTA_IN_STATUS, parse_version
+from sretool.knowledge.metric_names import COMPACTION_BATCHES, DEFRAG_COUNT, DEFRAG_INFLIGHT
+from sretool.knowledge.quota_size import quota_of
 from sretool.model import (
     PROCESS_START,
     ControlPlaneLease,
-    EndpointStatus,
     EtcdState,
     KeyValue,
     Known,
@@ -32,11 +33,25 @@ _BATCHES = "batches of compactions"  # kept between looks
 _MOST_LEASES = 500  # kube-system holds a handful
 
 
-def read_etcd_state(read: "ClusterReader", *, watch_compaction: bool = True) -> EtcdState:
-    """Read what the guards need. Members that stay silent are in it, with the reason.
+def read_etcd_state(read: "ClusterReader") -> EtcdState:
+    """Return what the guards need, read once a look. Members that stay silent are in it, with the reason.
 
-    Whether a compaction is under way takes 0.1 s to see; without `watch_compaction` it is unknown.
+    Whether a compaction is under way takes 0.1 s to see, counted from when the metrics were read.
     """
+    return read.etcd.remember(
+        "state",
+        lambda: msgspec.structs.replace(
+            read_state_but_compactions(read), compaction_inflight=_compaction_inflight(read, read.etcd)
+        ),
+    )
+
+
+def read_state_but_compactions(read: "ClusterReader") -> EtcdState:
+    """Return the same at once: whether a compaction is under way is unknown."""
+    return read.etcd.remember("state but compactions", lambda: _read_state(read))
+
+
+def _read_state(read: "ClusterReader") -> EtcdState:
     etcd = read.etcd
     statuses, pages, silences = etcd.status(), etcd.metrics(), etcd.silences()
     members = tuple(
@@ -60,9 +75,7 @@ def read_etcd_state(read: "ClusterReader", *, watch_compaction: bool = True) -> 
         members=members,
         member_list=etcd.member_list(),
         alarms=etcd.alarms(),
-        compaction_inflight=_compaction_inflight(read, etcd, pages)
-        if watch_compaction
-        else Unknown("not looked at"),
+        compaction_inflight=Unknown("not looked at"),
         is_kubernetes=etcd.is_kubernetes(),
         leases=read_leases(etcd),
     )
@@ -104,26 +117,17 @@ def _lease(name: str, key: KeyValue, now: datetime.datetime) -> ControlPlaneLeas
     )
 
 
-def quota_of(status: Known[EndpointStatus], page: Known[MetricsPage]) -> Known[int]:
-    """Return a member's quota in bytes: from Status where that is right (3.6.6 on), else from its metrics."""
-    if not isinstance(status, Unknown):
-        version = parse_version(status.version)
-        if status.quota_bytes and version and version >= QUOTA_IN_STATUS:
-            return status.quota_bytes
-    return _whole(page, QUOTA)
-
-
-def _compaction_inflight(
-    read: "ClusterReader", etcd: "EtcdReader", first: Mapping[str, Known[MetricsPage]]
-) -> Known[bool]:
+def _compaction_inflight(read: "ClusterReader", etcd: "EtcdReader") -> Known[bool]:
+    first = etcd.metrics()
     # Whose metrics were silent a moment ago would only be waited for again.
     readable = [
         name for name in etcd.names if not isinstance(value_of(first[name], COMPACTION_BATCHES), Unknown)
     ]
-    if len(readable) == len(etcd.names) and _none_since_the_look_before(etcd, first):
+    watched_from = _no_batch_since(etcd, first)
+    if len(readable) == len(etcd.names) and etcd.metrics_at[0] - watched_from >= _COMPACTION_LOOK_SECONDS:
         return False
     if readable:
-        read.wait(_COMPACTION_LOOK_SECONDS)
+        read.wait(max(0.0, watched_from + _COMPACTION_LOOK_SECONDS - etcd.now()))
     second = etcd.scrape(readable) if readable else {}
     etcd.between_looks[_BATCHES] = (etcd.now(), _batches(second))
     later = {name: value_of(second[name], COMPACTION_BATCHES) for name in readable}
@@ -136,16 +140,15 @@ def _compaction_inflight(
     return Unknown(f"the metrics of {', '.join(unread)} cannot be read") if unread else False
 
 
-def _none_since_the_look_before(etcd: "EtcdReader", pages: Mapping[str, Known[MetricsPage]]) -> bool:
-    """Tell whether no member, each still the same process, has counted a batch since an earlier look: that says
-    as much as watching for as long from now on."""
+def _no_batch_since(etcd: "EtcdReader", pages: Mapping[str, Known[MetricsPage]]) -> float:
+    """Return since when no member, each still the same process, has counted a batch: since an earlier look, which
+    says as much as watching from now on, or only since `pages` were read."""
     seen: tuple[float, dict[str, tuple[float, float]]] | None = etcd.between_looks.get(_BATCHES)
-    now = _batches(pages)
-    if seen is None or len(now) < len(pages):
-        return False
-    at, before = seen
-    # Twice: `pages` were read somewhat before now.
-    return etcd.now() - at >= 2 * _COMPACTION_LOOK_SECONDS and now == before
+    if seen is not None:
+        at, before = seen
+        if before == _batches(pages) and len(before) == len(pages):
+            return at
+    return etcd.metrics_at[1]
 
 
 def _batches(pages: Mapping[str, Known[MetricsPage]]) -> dict[str, tuple[float, float]]:

@@ -5,7 +5,7 @@ from collections.abc import Sequence
 import msgspec
 
 from sretool.cluster import ClusterReader
-from sretool.cluster.state import read_etcd_state
+from sretool.cluster.state import read_etcd_state, read_state_but_compactions
 from sretool.engine.context import Run
 from sretool.engine.journal import done_outcomes
 from sretool.engine.shared_lock import SharedLock
@@ -36,11 +36,9 @@ class Guards:
             return refuse("window", f"the maintenance window {window} is over")
         # Only what stalls a member must know of compactions, and seeing one takes two scrapes.
         if self._start is None or Effect.STALLS_MEMBER in change.effects:
-            state = read.etcd.remember("state", lambda: read_etcd_state(read))
+            state = read_etcd_state(read)
         else:
-            state = read.etcd.remember(
-                "state but compactions", lambda: read_etcd_state(read, watch_compaction=False)
-            )
+            state = read_state_but_compactions(read)
         self._start = self._start or state
         gentle = is_gentle(change)
         context = GuardContext(

@@ -1,6 +1,7 @@
 """Which members are defragmented in which order, where leadership goes before the last, and what is said."""
 
 from collections.abc import Sequence
+from typing import Literal
 
 import msgspec
 
@@ -38,19 +39,21 @@ class _DueMember(msgspec.Struct, frozen=True):
         return self.member.state.name
 
 
-def leader_comes_next(view: DefragView, rules: SpaceRules) -> bool:
-    """Tell whether the leader may be due while no follower is: only then is a choice worth measuring for."""
+def leaders_turn(view: DefragView, rules: SpaceRules) -> Literal["never", "later", "next"]:
+    """Tell when the leader may have to be defragmented, and leadership to go elsewhere: after followers that are
+    due, or next."""
     votes = count_votes(view.state)
     nospace = view.nospace
     if isinstance(votes, Unknown) or isinstance(nospace, Unknown) or votes.voters == 1:
-        return False
+        return "never"
     due = {
         space.status.member_id: isinstance(judge_space(space, rules, nospace=nospace), Due)
         for member in view.members
         if (space := space_of(member, nospace=nospace, earlier=()))
     }
-    leader_due = due.pop(votes.leader, False) or nospace
-    return leader_due and not any(due.values())
+    if not due.pop(votes.leader, False) and not nospace:
+        return "never"
+    return "later" if any(due.values()) else "next"
 
 
 def defrag_proposal(

@@ -34,7 +34,7 @@ class DefragMember(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class DefragView(msgspec.Struct, frozen=True, kw_only=True):
-    """One look, as the plan needs it. `latency` is measured only when the leader comes next."""
+    """One look, as the plan needs it. `latency` is measured only when the leader is due."""
 
     state: EtcdState
     members: tuple[DefragMember, ...]

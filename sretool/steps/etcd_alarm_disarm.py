@@ -9,11 +9,11 @@ from sretool.cluster import ClusterReader, ClusterWriter
 from sretool.cluster.census import take_census
 from sretool.cluster.etcd_questions import alarms_of_errors
 from sretool.cluster.etcd_reader import EtcdReader
-from sretool.cluster.state import quota_of
 from sretool.errors import RemoteError
 from sretool.knowledge.alarms import has_nospace
 from sretool.knowledge.census import Census
 from sretool.knowledge.disarming import PROOF_KEY, DisarmView, NoSpaceAlarm, disarm_proposal, growth_of
+from sretool.knowledge.quota_size import quota_of
 from sretool.knowledge.space import MemberSpace, is_any_at, use_text
 from sretool.model import (
     Alarm,

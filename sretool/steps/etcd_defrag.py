@@ -1,15 +1,16 @@
 """The step etcd.defrag: give free pages of the database files back, one member at a time, the leader last."""
 
+import math
 from collections.abc import Sequence
 from typing import Annotated
 
 import msgspec
 
 from sretool.cluster import ClusterReader, ClusterWriter
-from sretool.cluster.latency import measure_latency
-from sretool.cluster.state import read_etcd_state
+from sretool.cluster.latency import latest_latency
+from sretool.cluster.state import read_etcd_state, read_state_but_compactions
 from sretool.knowledge import leadership
-from sretool.knowledge.defrag_plan import defrag_proposal, leader_comes_next
+from sretool.knowledge.defrag_plan import defrag_proposal, leaders_turn
 from sretool.knowledge.defrag_progress import judge_progress
 from sretool.knowledge.defrag_view import DEFRAG_VERB, DefragMember, DefragView
 from sretool.knowledge.defragmentation import SpaceRules
@@ -18,7 +19,8 @@ from sretool.knowledge.verdicts import judge_each
 from sretool.model import Change, Known, MemberId, Outcome, Proposal, Risk, Unknown, value_of
 from sretool.step import Duration, Percent, Quantity, Step
 
-_WINDOW_SECONDS = 0.4  # five probes a member and a few slow fsyncs; the p99 since etcd started counts too
+_WINDOW_SECONDS = 0.25  # five probes a member and a few slow fsyncs; the p99 since etcd started counts too
+_FRESH_SECONDS = 60.0  # how old what was measured may be when leadership moves by it
 
 
 class EtcdDefragParams(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -54,9 +56,9 @@ class EtcdDefrag(Step[EtcdDefragParams, EtcdDefragFacts]):
     """Give free pages of etcd's database files back to the file system, one member at a time, the leader last.
 
     Reads Status and metrics of every member, the alarms, the member list and free disk space; when the leader
-    comes next, also disk and network speed for one second. Rewrites the database file of each member that is
-    due, which blocks that member's reads and writes (not its votes) for 5 to 10 ms per MB of live data; the
-    plan shows the predicted stall per member.
+    is due, also disk and network speed for a moment, again when that is a minute old. Rewrites the database file
+    of each member that is due, which blocks that member's reads and writes (not its votes) for 5 to 10 ms per MB
+    of live data; the plan shows the predicted stall per member.
 
     Due is a member with `reclaim_floor` to give back, or with `fragmentation` of a file of 100 MB or more, or
     with `pressure` of the quota used and `pressure_floor` to give back; never because of its quota alone. Under
@@ -89,7 +91,7 @@ class EtcdDefrag(Step[EtcdDefragParams, EtcdDefragFacts]):
     )
 
     def look(self, read: ClusterReader, params: EtcdDefragParams) -> EtcdDefragFacts:
-        state = read.etcd.remember("state", lambda: read_etcd_state(read))
+        state = read_state_but_compactions(read)
         pages = read.etcd.metrics()
         view = DefragView(
             state=state,
@@ -102,12 +104,15 @@ class EtcdDefrag(Step[EtcdDefragParams, EtcdDefragFacts]):
                 )
                 for member in state.members
             ),
-            latency=Unknown("disks and networks are measured when the leader comes next"),
+            latency=Unknown("disks and networks are measured when the leader is due"),
         )
-        if leader_comes_next(view, _rules(params)):
-            latency = judge_each(measure_latency(read, _WINDOW_SECONDS))
-            view = msgspec.structs.replace(view, latency=latency)
-        return EtcdDefragFacts(view=view)
+        turn = leaders_turn(view, _rules(params))
+        if turn != "never":
+            age = _FRESH_SECONDS if turn == "next" else math.inf
+            sample = latest_latency(read, _WINDOW_SECONDS, not_older_seconds=age)
+            view = msgspec.structs.replace(view, latency=judge_each(sample))
+        # Last: whether a compaction is under way shows when some time has passed.
+        return EtcdDefragFacts(view=msgspec.structs.replace(view, state=read_etcd_state(read)))
 
     def plan(self, params: EtcdDefragParams, facts: EtcdDefragFacts, earlier: Sequence[Change]) -> Proposal:
         return defrag_proposal(

@@ -8,10 +8,10 @@ import msgspec
 from sretool.cluster import ClusterReader
 from sretool.cluster.compaction import read_compaction
 from sretool.cluster.etcd_reader import EtcdReader
-from sretool.cluster.state import quota_of
 from sretool.knowledge.health import ClusterHealth, MemberRow, disagreement_of, lags_of
 from sretool.knowledge.health_findings import findings_of, is_healthy
 from sretool.knowledge.quorum import LAG_NOTICED, quorum_of
+from sretool.knowledge.quota_size import quota_of
 from sretool.model import Change, EndpointStatus, Known, Proposal, Risk, Unknown, known_only
 from sretool.step import Step
 

@@ -84,7 +84,7 @@ class EtcdMoveLeader(Step[EtcdMoveLeaderParams, EtcdMoveLeaderFacts]):
     reads_by_hand = ("etcdctl --endpoints={endpoints} endpoint status -w table",)
 
     def look(self, read: ClusterReader, params: EtcdMoveLeaderParams) -> EtcdMoveLeaderFacts:
-        state = read.etcd.remember("state", lambda: read_etcd_state(read))
+        state = read_etcd_state(read)
         sample = measure_latency(read, params.window)
         leader = find_leader(state)
         latency = tuple(

@@ -2,7 +2,9 @@
 
 import pytest
 
+from sretool.knowledge.defrag_plan import leaders_turn
 from sretool.knowledge.defrag_view import DefragMember, DefragView
+from sretool.knowledge.defragmentation import SpaceRules
 from sretool.knowledge.guards import judge
 from sretool.model import Alarm, AlarmType, DiskSpace, Effect, Severity, Silence, Unknown
 from sretool.model.latency import MemberLatency
@@ -22,6 +24,13 @@ from tests.support.etcd_states import (
 )
 
 STEP = EtcdDefrag()
+PARAMS = EtcdDefragParams()
+RULES = SpaceRules(
+    reclaim_floor=PARAMS.reclaim_floor,
+    fragmentation=PARAMS.fragmentation,
+    pressure=PARAMS.pressure,
+    pressure_floor=PARAMS.pressure_floor,
+)
 NOSPACE = (Alarm(1, AlarmType.NOSPACE),)
 UNMEASURED = Unknown("not measured")
 COMPACTION = change(Effect.COMPACTS, uses="etcd.compact", verb="compact", selection={"revision": 1000})
@@ -311,3 +320,22 @@ def test_one_that_gave_nothing_back_is_said_and_not_repeated():
     plan = proposal(earlier=(made(first),))
     assert "defragment n2" not in order(plan)
     assert any("n2 gave nothing back" in one.sentence for one in plan.findings)
+
+
+@pytest.mark.parametrize(
+    ("used", "turn"),
+    [
+        ((100, 100, 100), "later"),
+        ((100, 100, 600), "later"),
+        ((100, 600, 600), "next"),
+        ((600, 100, 100), "never"),
+    ],
+)
+def test_the_speed_of_members_matters_once_the_leader_is_due(used, turn):
+    """The first leads; of 600 MiB, 600 in use leave nothing to give back."""
+    cluster = state(*(sized(number, 600, used[number - 1]) for number in (1, 2, 3)))
+    assert leaders_turn(facts(cluster).view, RULES) == turn
+
+
+def test_the_leader_of_a_single_member_never_hands_over():
+    assert leaders_turn(facts(state(sized(1, 600, 100))).view, RULES) == "never"

@@ -9,8 +9,9 @@ import pytest
 from sretool.clock import Deadline, SystemClock
 from sretool.cluster import Cluster, ClusterEntry
 from sretool.cluster.inventory import parse_cluster
-from sretool.cluster.latency import measure_latency
+from sretool.cluster.latency import latest_latency, measure_latency
 from sretool.lab import Lab
+from sretool.lab.faults import raise_fault, undo_fault
 from sretool.lab.members import read_metrics
 from sretool.model import Severity, Unknown
 from sretool.step.units import Duration
@@ -82,6 +83,32 @@ def test_one_look_measures_once(entry):
         began = time.monotonic()
         assert measure_latency(read, 0.5) is first
         assert time.monotonic() - began < 0.45
+
+
+def test_the_latest_window_of_the_run_serves_until_it_is_too_old(entry):
+    with Cluster(entry, CLOCK) as cluster:
+
+        def latest(not_older_seconds):
+            read = cluster.reader(Deadline(CLOCK, 30.0))
+            return latest_latency(read, 0.25, not_older_seconds=not_older_seconds)
+
+        first = latest(60.0)
+        assert min(len(one.linearizable) for one in first.members) >= 4
+        assert latest(60.0) is first
+        assert latest(0.0) is not first
+
+
+def test_a_window_without_a_member_that_answers_now_does_not_serve(lab, entry):
+    with Cluster(entry, CLOCK) as cluster:
+        raise_fault(lab, "freeze", "m2")
+        try:
+            without = latest_latency(cluster.reader(Deadline(CLOCK, 30.0)), 0.25, not_older_seconds=60.0)
+        finally:
+            undo_fault(lab, "freeze", "m2")
+        assert lab.becomes_healthy(lab.member("m2"), seconds=20)
+        again = latest_latency(cluster.reader(Deadline(CLOCK, 30.0)), 0.25, not_older_seconds=60.0)
+    assert isinstance(without.members[1].window, Unknown)
+    assert not isinstance(again.members[1].window, Unknown)
 
 
 def test_looking_writes_nothing(lab, entry):
