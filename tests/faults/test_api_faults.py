@@ -4,9 +4,11 @@ import itertools
 import json
 import time
 
+import msgspec
 import pytest
 
 from sretool.lab import LabSpec
+from sretool.lab.faults import FaultOptions, raise_fault
 from tests.support.api_gateway import gateway, is_write
 from tests.support.etcd_cluster import running_lab
 from tests.support.http_stub import Reply
@@ -121,3 +123,19 @@ def test_a_connection_that_is_cut_before_the_write_leaves_it_undone_and_says_so(
     assert run.returncode == 4, run.stdout + run.stderr
     assert rollout.quotas() == [0, 0, 0]
     assert "Traceback" not in run.stderr
+
+
+def test_events_are_deleted_in_etcd_itself_while_the_api_server_is_too_slow(lab, api, sretool):
+    flood = FaultOptions(count=400, namespaces=("slow",), reasons=("BackOff",), minutes=10)
+    raise_fault(lab, "event-flood", "", flood)
+    api.after = lambda asked, reply: msgspec.structs.replace(reply, after_seconds=1.1)
+    words = ("namespaces=slow", "reasons=BackOff", "while_written=true")
+    given = [word for one in words for word in ("-p", one)]
+    run = sretool("runbook", "event-flood", *given, "--approve", "irreversible")
+    assert run.returncode == 0, run.stdout + run.stderr
+    plan = " ".join(run.stdout.split())
+    assert "not through the API server: a small GET takes 1." in plan
+    assert "(limit 1 s): straight from etcd" in plan
+    assert [one for one in api.writes() if "leases" not in one] == []  # of its own lock only
+    with lab.api() as direct:
+        assert direct.items("/api/v1/namespaces/slow/events") == []
