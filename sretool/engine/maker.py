@@ -65,7 +65,7 @@ class Maker:
         outcomes: dict[str, Outcome] = {}
         left = list(changes)
         while True:
-            outcomes |= {one.key: outcome for one, outcome in zip(left, self._observe(left), strict=True)}
+            outcomes |= {one.key: outcome for one, outcome in zip(left, self.observe(left), strict=True)}
             left = [one for one in left if _may_change(outcomes[one.key], limit.left(), grace.left())]
             if not left:
                 return [outcomes[one.key] for one in changes]
@@ -84,11 +84,8 @@ class Maker:
             self._run.clock.pause(pause)
             pause = min(2 * pause, OBSERVE_EVERY_SECONDS)
 
-    def observe(self, change: Change) -> Outcome:
-        """Look once at what became of `change`."""
-        return self._observe([change])[0]
-
-    def _observe(self, changes: Sequence[Change]) -> Sequence[Outcome]:
+    def observe(self, changes: Sequence[Change]) -> Sequence[Outcome]:
+        """Look once at what became of changes of one step."""
         read = self._run.cluster.reader(self._run.deadline, interruptible=False)
         try:
             return self._run.steps[changes[0].step].observe_each(read, changes)

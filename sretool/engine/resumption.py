@@ -1,7 +1,7 @@
 """An earlier run taken up again: what its journal leaves open is answered by looking at the cluster."""
 
 import itertools
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -20,6 +20,7 @@ from sretool.engine.operate import Approver, Operation
 from sretool.engine.plan import Plan
 from sretool.errors import Touched
 from sretool.model import Change, Result, Risk
+from sretool.step import AnyStep
 
 
 class Resumption:
@@ -95,8 +96,9 @@ class Resumption:
         self._run.emit(events.PlanReady(plan=undo, phase="undo"))
         if approver is None:
             return declined(undo, "looked only")
-        level = self.lock_level()
-        approval = approver(undo, level)
+        with self._run.interrupts.at_a_question():
+            level = self.lock_level()
+            approval = approver(undo, level)
         if not approval.granted:
             return declined(undo, approval.how)
         self._run.journal.write("approval", {"how": approval.how, "lock": level, "changes": undo.changes})
@@ -112,27 +114,27 @@ class Resumption:
         return self._guards.lock_level()
 
     def take_back(self, back: Sequence[Change]) -> None:
-        """Make these changes that `reversals` returned, one at a time; raises what stops it."""
+        """Make these changes that `reversals` returned, in their order; raises what stops it."""
         executor = Executor(self._run, self._guards, total=len(back))
-        for change in back:
+        for wave in undo_waves(back, self._run.steps):
             self._run.interrupts.check()
-            executor.had_to_wait((change,), self._run.cluster.reader(self._run.deadline))
-            make_or_stop(executor, (change,))
+            executor.had_to_wait(wave, self._run.cluster.reader(self._run.deadline))
+            make_or_stop(executor, wave)
 
     def reversals(self) -> tuple[list[Change], list[str]]:
         """Return what can be taken back, newest first, and why the rest cannot."""
-        back, kept = [], []
-        for change in undo_order(self.made()):
-            if change.reverses or change.risk is Risk.READ:
-                continue
-            if not change.can_be_undone:
-                kept.append(f"{change.verb} {change.label} is {change.risk}")
-                continue
-            now = Maker(self._run).observe(change)
-            if now.result is Result.DONE:
-                back.append(change.reversed())
-            else:
-                kept.append(f"{change.verb} {change.label} is no longer as the run left it: {now.evidence}")
+        made = [one for one in undo_order(self.made()) if not one.reverses and one.risk is not Risk.READ]
+        back = []
+        kept = [f"{one.verb} {one.label} is {one.risk}" for one in made if not one.can_be_undone]
+        reversible = (one for one in made if one.can_be_undone)
+        for _, alike in itertools.groupby(reversible, key=lambda change: change.step):
+            changes = list(alike)
+            for change, now in zip(changes, Maker(self._run).observe(changes), strict=True):
+                if now.result is Result.DONE:
+                    back.append(change.reversed())
+                else:
+                    why = f"is no longer as the run left it: {now.evidence}"
+                    kept.append(f"{change.verb} {change.label} {why}")
         return back, kept
 
     def settle(self) -> None:
@@ -165,17 +167,25 @@ class Resumption:
     def _last_results(self) -> list[tuple[Change, str | None]]:
         """Return each intended change with its last outcome, in the order of the intents."""
         found: dict[str, tuple[Change, str | None]] = {}
+        taken_back: dict[str, tuple[Change, str | None]] = {}  # as they were before an undo began with them
         for record in self._run.journal.records:
             if record.kind == "intent":
                 change = msgspec.convert(record.body["change"], Change)
                 former, result = found.pop(change.key, (change, None))
+                if change.reverses and not former.reverses:
+                    taken_back[change.key] = (former, result)
                 if result == Result.PARTLY and change.risk is Risk.REVERSIBLE:
                     # Finished by a second attempt: what was there is what was there before the first.
                     change = msgspec.structs.replace(change, before=former.before)
                 found[change.key] = (change, None)
             elif record.kind == "outcome" and record.body["key"] in found:
                 change, _ = found[record.body["key"]]
-                found[change.key] = (change, record.body["outcome"]["result"])
+                result = record.body["outcome"]["result"]
+                found[change.key] = (change, result)
+                if change.reverses and result in (Result.NOT_DONE, Result.PARTLY):
+                    found[change.key] = taken_back[
+                        change.key
+                    ]  # an undo that came to nothing: the next one tries again
         return list(found.values())
 
     def _last_plan(self) -> Plan | None:
@@ -187,3 +197,12 @@ def undo_order(made: Sequence[Change]) -> list[Change]:
     """Return changes newest first; of one step those first that hold back the others."""
     steps = itertools.groupby(reversed(made), key=lambda change: change.step)
     return [change for _, group in steps for change in sorted(group, key=lambda one: not one.undone_first)]
+
+
+def undo_waves(back: Sequence[Change], steps: Mapping[str, AnyStep]) -> Iterator[tuple[Change, ...]]:
+    """Yield what may be taken back side by side: only of a step that plans independent changes, and so looks at
+    many of them together; and never with those that have to go first."""
+    for (step_id, _), alike in itertools.groupby(back, key=lambda one: (one.step, one.undone_first)):
+        changes, size = list(alike), steps[step_id].looks_together
+        for start in range(0, len(changes), size):
+            yield tuple(changes[start : start + size])
