@@ -28,6 +28,7 @@ A class exists because somebody catches it. How one error ends a run is decided 
 """
 
 import enum
+import re
 from collections.abc import Sequence
 
 EXIT_CODES = {
@@ -55,18 +56,34 @@ class Touched(enum.StrEnum):
     UNKNOWN = "a write was sent and its outcome is unknown"
 
 
+_SECRETS = re.compile(
+    r"(?P<pem>-----BEGIN [A-Z ]*PRIVATE KEY-----).*?(?:-----END [A-Z ]*PRIVATE KEY-----|\Z)"
+    r"|(?P<scheme>\b(?:bearer|basic)\s+)(?=\S*[0-9=])[\w.~+/=-]{8,}"
+    r"|\beyJ[\w-]{8,}\.[\w-]{8,}\.[\w-]*"  # a JSON web token, as service accounts have
+    r"|(?P<url>\b\w+://)[^\s/@:]+:[^\s/@]+(?=@)"
+    r"|(?P<name>\b(?:password|client-key-data|(?:id|access|refresh)-token)[\"']?\s*[=:]\s*)[^\s,}]+",
+    re.IGNORECASE | re.DOTALL,
+)
+
+
+def masked(text: str) -> str:
+    """Return `text` without what looks like a private key, a token or a password: others' words stand in errors,
+    and errors go into logs, journals and reports."""
+    return _SECRETS.sub(lambda found: f"{found[found.lastgroup] if found.lastgroup else ''}(masked)", text)
+
+
 class SretoolError(Exception):
     """What happened and to what; `touched` and `then` say the rest.
 
-    `message` is one sentence naming the object. `then` is what the person does next: a command or a place
-    to look, empty when there is nothing sensible to say.
+    `message` is one sentence naming the object, secrets in it masked. `then` is what the person does next: a
+    command or a place to look, empty when there is nothing sensible to say.
     """
 
     exit_code = 1
 
     def __init__(self, message: str, *, touched: Touched = Touched.NOTHING, then: str = "") -> None:
-        super().__init__(message)
-        self.message = message
+        self.message = masked(message)
+        super().__init__(self.message)
         self.touched = touched
         self.then = then
 
@@ -82,7 +99,7 @@ class DocumentError(UsageError):
 
     def __init__(self, problems: Sequence[str], *, then: str = "") -> None:
         super().__init__("\n".join(problems), then=then)
-        self.problems = tuple(problems)
+        self.problems = tuple(masked(problem) for problem in problems)
 
 
 class RefusedError(SretoolError):
