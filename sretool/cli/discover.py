@@ -14,10 +14,15 @@ from sretool.cluster.discovery import discover
 from sretool.cluster.inventory import KubernetesAccess, list_clusters
 from sretool.cluster.kubernetes_connection import KubernetesConnection
 from sretool.cluster.kubernetes_reader import KubernetesReader
-from sretool.errors import RefusedError, RemoteError
+from sretool.errors import NotPermittedError, RefusedError, RemoteError
 from sretool.model.checks import PathCheck, passed
 
 SECONDS = 30.0
+_FORBIDDEN = "(403"
+_NEEDS = (
+    "it needs to list pods there: kubectl -n kube-system create role sretool-discover --verb=list --resource=pods; "
+    "kubectl -n kube-system create rolebinding sretool-discover --role=sretool-discover --user=USER"
+)
 
 
 class Discovered(msgspec.Struct, frozen=True, kw_only=True):
@@ -44,6 +49,8 @@ def discover_cluster(kubeconfig: str, context: str, name: str, *, force: bool) -
         read = KubernetesReader(connection, deadline=Deadline(SystemClock(), SECONDS))
         discovery = discover(read, name, access, known=known)
     except RemoteError as error:
+        if isinstance(error, NotPermittedError) and _FORBIDDEN in error.message:
+            error.then = _NEEDS  # and not `cluster doctor`, which needs the file that is to be written
         if known is not None:
             error.then = f"{file} is as it was, for nights like this: sretool cluster status --cluster {name}"
         raise

@@ -1,5 +1,6 @@
 """Tries each path to a cluster, one after the other, so that the first broken link is named."""
 
+import contextlib
 import secrets
 from collections.abc import Iterable, Iterator
 from concurrent.futures import ThreadPoolExecutor
@@ -155,7 +156,8 @@ def _state_folder() -> PathCheck:
         probe.write_bytes(b"\0" * 65536)
         probe.unlink()
     except OSError as error:
-        probe.unlink(missing_ok=True)
+        with contextlib.suppress(OSError):
+            probe.unlink()
         then = "free space there, or point XDG_STATE_HOME elsewhere: without a journal nothing is changed"
         return failed("this machine", "state folder", f"{folder}: {error.strerror}", then)
     return passed("this machine", "state folder", f"{folder} can be written")

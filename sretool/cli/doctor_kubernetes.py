@@ -23,7 +23,7 @@ from sretool.errors import (
 from sretool.knowledge.kubernetes_paths import object_path
 from sretool.knowledge.rights import Right, needed
 from sretool.knowledge.words import show_seconds
-from sretool.model.checks import PathCheck, failed, missing, passed
+from sretool.model.checks import PathCheck, failed, missing, passed, warned
 
 SECONDS = 5.0
 
@@ -71,7 +71,7 @@ def _path(
     plugin = f" {context.plugin}, which answered in {took}" if context and context.plugin else ""
     yield passed(where, "credentials", f"{kind}{plugin}")
     try:
-        connection.reads.text("/readyz", timeout_seconds=SECONDS)
+        connection.reads.ready(timeout_seconds=SECONDS)
     except TlsError as error:
         yield passed(where, "TCP", f"{server} accepts")
         then = error.then or "compare certificate-authority and the client certificate in the kubeconfig"
@@ -80,13 +80,23 @@ def _path(
         then = error.then or "see whether the API server runs there"
         yield failed(where, "TCP", error.message, f"{then}; the etcd half works without it")
     except RejectedError as error:
-        yield passed(where, "TLS", f"{server} accepts")
+        yield _tls(where, server, context)
         yield failed(where, "/readyz", error.message, error.then or "see `sretool runbook etcd-latency`")
     except RemoteError as error:
-        yield failed(where, "/readyz", error.message, "the API server hangs: sretool runbook etcd-latency")
+        then = error.then or "it gives no usable answer: see `sretool runbook etcd-latency`"
+        yield failed(where, "/readyz", error.message, then)
     else:
-        yield passed(where, "TLS", f"{server} accepts")
+        yield _tls(where, server, context)
         yield passed(where, "/readyz", "ready")
+
+
+def _tls(where: str, server: str, context: KubeContext | None) -> PathCheck:
+    if not server.startswith("https"):
+        return warned(where, "TLS", f"none: {server}", "whoever listens on the way has the credentials")
+    if context and not context.verifies:
+        then = "anybody may answer in its place: put certificate-authority there instead"
+        return warned(where, "TLS", "unverified: the kubeconfig says insecure-skip-tls-verify", then)
+    return passed(where, "TLS", f"{server} accepts")
 
 
 # -- who we are, and what we may -------------------------------------------------------------------------
@@ -100,6 +110,9 @@ def _rights(
     except NotFoundError:  # an API server before 1.28
         user = "USER"
         yield missing(where, "user", "this API server does not say", "kubectl config view --minify")
+    except RejectedError as error:
+        yield failed(where, "user", error.message, error.then or "without it no right can be asked for")
+        return
     except RemoteError as error:
         yield missing(where, "user", error.message, "without it no right can be asked for")
         return
@@ -119,7 +132,7 @@ def _rights(
 def _identity(where: str, connection: KubernetesConnection) -> PathCheck:
     path = object_path("v1", "namespaces", "kube-system")
     try:
-        uid = connection.reads.get(path, timeout_seconds=SECONDS)["metadata"]["uid"]
+        uid = connection.reads.uid(path, timeout_seconds=SECONDS)
     except NotPermittedError as error:
         return missing(where, "identity", error.message, "without it two clusters cannot be told apart")
     except RemoteError as error:

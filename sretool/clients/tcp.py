@@ -39,6 +39,8 @@ def _addresses(host: str, port: int, *, ends: float) -> list[_Address]:
             found.extend(socket.getaddrinfo(host, port, type=socket.SOCK_STREAM))
         except OSError as error:
             failed.append(error)
+        except UnicodeError as error:  # a name that no resolver can be asked for: an empty or too long part
+            failed.append(OSError(f"{host!r} is no host name: {error}"))
 
     thread = threading.Thread(target=resolve, name="resolve", daemon=True)
     thread.start()

@@ -43,10 +43,12 @@ class EtcdConnections:
         self._tls = tls_files_of(access)
         self._open: dict[str, Connection] = {}
         self._lock = threading.Lock()
-        self.between_looks: dict[str, Any] = {}  # what one look leaves to the next; only by one thread
+        # What one look leaves to the next: values that are replaced whole, for looks may go on side by side.
+        self.between_looks: dict[str, Any] = {}
         self._pods = _pods(access, kubernetes)
-        # Three looks may overlap (a latency window, a status, an observation): never wait for a thread.
-        self.pool = ThreadPoolExecutor(max_workers=4 * len(access.members), thread_name_prefix="etcd")
+        # A latency window takes two for each member as long as it lasts, and a playbook looks with several
+        # runbooks at once: none of them may wait for a thread.
+        self.pool = ThreadPoolExecutor(max_workers=8 * len(access.members), thread_name_prefix="etcd")
 
     @property
     def patience(self) -> float:

@@ -1,7 +1,6 @@
 """Finds a kubeadm-shaped control plane through its API server: members, certificates, metrics, key prefix."""
 
 import os
-import socket
 from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path, PurePosixPath
 
@@ -13,8 +12,10 @@ from sretool.cluster.inventory import (
     InventoryMember,
     KubernetesAccess,
     PodAccess,
+    is_url,
 )
 from sretool.cluster.kubernetes_reader import KubernetesReader
+from sretool.cluster.this_machine import is_here
 from sretool.knowledge.kubernetes_paths import collection_path
 from sretool.knowledge.static_pods import (
     API_SERVER,
@@ -69,12 +70,20 @@ def discover(
         checks.append(_no_members(servers))
         return Discovery(entry=None, checks=tuple(checks))
     certificates = _find_certificates(etcd, servers, known)
-    is_tls = any(url.startswith("https") for pod in etcd for url in pod.urls("advertise-client-urls"))
+    is_tls = any(_first_url(pod, "advertise-client-urls").startswith("https") for pod in etcd)
     checks.append(_certificate_check(certificates, etcd, servers) if is_tls else _plain_text())
     by_pod = is_tls and certificates is None
-    members = [_member(pod, by_pod=by_pod) for pod in etcd]
-    for pod, member in zip(etcd, members, strict=True):
+    members: list[InventoryMember] = []
+    for pod in etcd:
+        member = _member(pod, by_pod=by_pod)
+        if problem := _unusable(member, members):
+            then = f"see the flags of pod {pod.pod}; the member is left out of the cluster file"
+            checks.append(missing(f"{member.name} (pod {pod.pod})", "URLs", problem, then))
+            continue
+        members.append(member)
         checks += _member_checks(pod, member)
+    if not members:
+        return Discovery(entry=None, checks=tuple(checks))
     ca, cert, key = certificates.files if certificates and is_tls else ("", "", "")
     entry = ClusterEntry(
         cluster=name,
@@ -97,7 +106,7 @@ def _nodes(read: KubernetesReader, etcd: Sequence[StaticPod]) -> Iterator[PathCh
     if isinstance(nodes, Unknown):
         yield missing(where, "nodes", nodes.reason, "without them a node whose etcd is gone is not noticed")
         return
-    names = sorted(one["metadata"]["name"] for one in nodes)
+    names = sorted(str((one.get("metadata") or {}).get("name")) for one in nodes)
     if not names:
         yield missing(where, "nodes", f"no node has the label {_CONTROL_PLANE}", "is this a managed cluster?")
         return
@@ -146,35 +155,58 @@ def _agreed(servers: Sequence[StaticPod], flag: str) -> str:
 
 
 def _member(pod: StaticPod, *, by_pod: bool) -> InventoryMember:
-    client = next(iter(pod.urls("advertise-client-urls")), "")
     return InventoryMember(
         name=pod.flag("name") or pod.node or pod.pod,
-        client=client,
-        peer=next(iter(pod.urls("initial-advertise-peer-urls")), ""),
+        client=_first_url(pod, "advertise-client-urls"),
+        peer=_first_url(pod, "initial-advertise-peer-urls"),
         metrics=_metrics(pod, by_pod=by_pod),
         data_dir=_data_dir(pod),
         pod=_pod_access(pod) if by_pod else None,
     )
 
 
+def _urls(pod: StaticPod, flag: str) -> list[str]:
+    """Return what of a flag is a URL: a manifest with a slip in it may be why we were called."""
+    return [url for url in pod.urls(flag) if is_url(url) and "$" not in url]
+
+
+def _first_url(pod: StaticPod, flag: str) -> str:
+    return next(iter(_urls(pod, flag)), "")
+
+
+def _unusable(member: InventoryMember, before: Sequence[InventoryMember]) -> str:
+    """Return why the member cannot be in the cluster file, empty when it can."""
+    if not member.client or not member.peer:
+        return "no URL in --advertise-client-urls or in --initial-advertise-peer-urls"
+    other = next(
+        (
+            one.name
+            for one in before
+            if member.name == one.name or member.client == one.client or member.peer == one.peer
+        ),
+        "",
+    )
+    return f"its name or a URL of its is that of {other} too" if other else ""
+
+
 def _metrics(pod: StaticPod, *, by_pod: bool) -> str:
     """Return where metrics are besides the client port: on loopback only for that host, or through the pod."""
-    urls = pod.urls("listen-metrics-urls")
+    urls = _urls(pod, "listen-metrics-urls")
     if by_pod:
         return next(iter(urls), "")
     open_to_all = [reachable_url(url, pod.address) for url in urls if not is_loopback(url)]
-    return next(iter([*open_to_all, *(urls if _is_here(pod.address) else ())]), "")
+    return next(iter([*open_to_all, *(urls if is_here(pod.address) else ())]), "")
 
 
 def _data_dir(pod: StaticPod) -> str:
     """Return the data directory where it is on this machine: elsewhere nobody can read its free space."""
     path = pod.host_path("data-dir")
-    return path if path and _is_here(pod.address) and Path(path).is_dir() else ""
+    return path if path and is_here(pod.address) and Path(path).is_dir() else ""
 
 
 def _pod_access(pod: StaticPod) -> PodAccess:
-    loopback = [url for url in pod.urls("listen-client-urls") if is_loopback(url)]
-    endpoint = next(iter([*loopback, *pod.urls("advertise-client-urls")]), "")
+    loopback = [url for url in _urls(pod, "listen-client-urls") if is_loopback(url)]
+    endpoint = next(iter([*loopback, *_urls(pod, "advertise-client-urls")]), "")
     given = PodAccess(name=pod.pod, namespace=pod.namespace, container=pod.container, endpoint=endpoint)
     ca = pod.flag("trusted-ca-file")
     if PurePosixPath(ca).parent == _KUBEADM:  # there kubeadm keeps a client certificate for its probes
@@ -183,16 +215,13 @@ def _pod_access(pod: StaticPod) -> PodAccess:
 
 
 def _member_checks(pod: StaticPod, member: InventoryMember) -> Iterator[PathCheck]:
-    where = f"{member.name} ({member.client or 'no client URL'})"
-    if not member.client or not member.peer:
-        then = f"see the flags of pod {pod.pod}; the member cannot be asked without"
-        yield missing(where, "URLs", "no --advertise-client-urls or --initial-advertise-peer-urls", then)
+    where = f"{member.name} ({member.client})"
     way = f"etcdctl in pod {pod.pod}" if member.pod else "directly"
     yield passed(where, "reached", f"{way}; peer {member.peer}, on node {pod.node}")
     listed_urls = ", ".join(pod.urls("listen-metrics-urls")) or "none"
     if member.metrics:
         yield passed(where, "metrics", member.metrics)
-    elif pod.flag("listen-client-http-urls"):
+    elif member.pod or pod.flag("listen-client-http-urls"):
         then = "without metrics nothing is defragmented: run sretool on that host, or forward the port"
         yield missing(
             where, "metrics", f"--listen-metrics-urls: {listed_urls}, not reachable from here", then
@@ -254,14 +283,3 @@ def _plain_text() -> PathCheck:
     return warned(
         "etcd", "certificates", "etcd serves without TLS", "whoever reaches its port owns the cluster"
     )
-
-
-def _is_here(address: str) -> bool:
-    """Tell whether `address` is one of this machine's."""
-    family = socket.AF_INET6 if ":" in address else socket.AF_INET
-    try:
-        with socket.socket(family, socket.SOCK_DGRAM) as probe:
-            probe.bind((address, 0))
-    except (OSError, UnicodeError):
-        return False
-    return bool(address)

@@ -153,7 +153,8 @@ def _list(known: tuple[str, ...]) -> str:
     return f"known clusters: {', '.join(known)}" if known else "no cluster is known yet"
 
 
-def _is_url(text: str) -> bool:
+def is_url(text: str) -> bool:
+    """Tell whether `text` is scheme, host and perhaps a port, and nothing more."""
     try:
         parts = urlsplit(text)
         return bool(_URL.fullmatch(text) and parts.hostname) and parts.port != 0
@@ -188,7 +189,7 @@ def _problems(entry: ClusterEntry, origin: PurePath) -> list[tuple[tuple[Any, ..
         found.extend(
             (("etcd", "members", index, field), f"{url!r} is not a URL such as https://10.0.0.1:2379")
             for field, url in (("client", member.client), ("peer", member.peer), ("metrics", member.metrics))
-            if url and not _is_url(url)
+            if url and not is_url(url)
         )
     found.extend(_kubernetes_problems(entry.kubernetes))
     access = entry.etcd

@@ -42,6 +42,10 @@ class KubernetesReader:
         """Tell whether the API server is ready (`/readyz`); False when it says no, Unknown when it is silent."""
         return self.remember("available", self._read_available)
 
+    def ready(self, *, timeout_seconds: float) -> None:
+        """Return where the API server is ready now; RejectedError names the checks that fail."""
+        self._connection.reads.ready(timeout_seconds=self._deadline.cap(timeout_seconds))
+
     def open(self) -> str:
         """Return the address of the server that is asked; UnreachableError when the kubeconfig is no use."""
         return self._connection.open()
@@ -71,7 +75,7 @@ class KubernetesReader:
         path = object_path("v1", "namespaces", "kube-system")
         return self.remember(
             "kube_system_uid",
-            lambda: str(self.get(path, timeout_seconds=IDENTITY_SECONDS).get("metadata", {}).get("uid", "")),
+            lambda: self._connection.reads.uid(path, timeout_seconds=self._deadline.cap(IDENTITY_SECONDS)),
         )
 
     def can_i(
@@ -241,7 +245,7 @@ class KubernetesReader:
 
     def _read_available(self) -> bool:
         try:
-            self.text("/readyz", timeout_seconds=READY_SECONDS)
+            self.ready(timeout_seconds=READY_SECONDS)
         except NotPermittedError:
             raise
         except RejectedError:

@@ -1,10 +1,11 @@
 """Reads, through the API server where there is one, what fills and burdens etcd."""
 
+from sretool.clients.kubernetes.errors import NobodyListensError
 from sretool.cluster.cluster import ClusterReader
 from sretool.cluster.event_view import read_view
 from sretool.cluster.kubernetes_reader import KubernetesReader
 from sretool.cluster.workloads import find_runaways
-from sretool.errors import RemoteError, TlsError, UnreachableError
+from sretool.errors import RemoteError
 from sretool.knowledge.event_groups import Group
 from sretool.knowledge.kubernetes_paths import collection_path
 from sretool.knowledge.load_sources import Api, LoadSources
@@ -42,10 +43,8 @@ def _unasked(api: Api, why: str, server: str = "") -> LoadSources:
 def _is_down(api: KubernetesReader) -> bool:
     """Tell whether nothing listens, as opposed to what listens and does not answer, or answers no."""
     try:
-        api.text("/readyz", timeout_seconds=_LISTENS_SECONDS)
-    except TlsError:
-        return False
-    except UnreachableError:
+        api.ready(timeout_seconds=_LISTENS_SECONDS)
+    except NobodyListensError:
         return True
     except RemoteError:
         return False

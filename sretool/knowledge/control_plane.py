@@ -12,6 +12,7 @@ METRICS = (
     "process_start_time_seconds",
     "apiserver_current_inflight_requests",
     "apiserver_flowcontrol_nominal_limit_seats",
+    "apiserver_flowcontrol_current_limit_seats",
     "apiserver_flowcontrol_current_executing_seats",
     "apiserver_flowcontrol_current_inqueue_requests",
     "apiserver_flowcontrol_rejected_requests_total",
@@ -27,7 +28,10 @@ _DROPPED = ("429", "503", "504")  # shed, not ready, timed out
 
 
 class Level(msgspec.Struct, frozen=True, kw_only=True):
-    """One priority level: seats it may fill, seats that are filled, requests that wait; `refused` in the window."""
+    """One priority level: seats it may fill, seats that are filled, requests that wait; `refused` in the window.
+
+    `limit` is the current one: levels lend each other seats, up to half and more of their nominal ones.
+    """
 
     name: str
     limit: float
@@ -57,13 +61,15 @@ class Pressure(msgspec.Struct, frozen=True, kw_only=True):
     failed: tuple[Use, ...]
 
 
-Seen = Literal["ready", "not-ready", "down", "silent", "refused"]
+Seen = Literal["ready", "not-ready", "down", "unreachable", "silent", "refused"]
 
 
 class ServerView(msgspec.Struct, frozen=True, kw_only=True):
-    """One API server. `state`: `silent` when it listens and does not answer in time, `refused` when it says no.
+    """One API server. `state`: `down` when nobody listens there, `unreachable` when no connection comes about,
+    `silent` when it listens and does not answer in time, `refused` when it, or a proxy, says no.
 
-    `failing` are the checks of its /readyz that fail. `get_seconds` is the median of a few small reads.
+    `failing` are the checks of its /readyz that fail. `get_seconds` is the median of a few small reads;
+    `refuses_reads` when they were answered, with a no.
     """
 
     url: str
@@ -71,6 +77,7 @@ class ServerView(msgspec.Struct, frozen=True, kw_only=True):
     why: str = ""
     failing: tuple[str, ...] = ()
     get_seconds: Known[float]
+    refuses_reads: bool = False
     pressure: Known[Pressure]
     certificate_days: Known[float]
 
@@ -88,6 +95,12 @@ class ControlPlane(msgspec.Struct, frozen=True, kw_only=True):
     def stale(self) -> tuple[ControlPlaneLease, ...]:
         """The leases that nobody renews any more."""
         return () if isinstance(self.leases, Unknown) else tuple(one for one in self.leases if is_stale(one))
+
+    @property
+    def undated(self) -> tuple[ControlPlaneLease, ...]:
+        """The leases of which nobody can tell whether they are renewed."""
+        leases = () if isinstance(self.leases, Unknown) else self.leases
+        return tuple(one for one in leases if isinstance(one.age_seconds, Unknown))
 
     @property
     def ready(self) -> tuple[ServerView, ...]:
@@ -130,12 +143,16 @@ _LONG = "apiserver_longrunning_requests"
 
 
 def _levels(later: MetricsPage, earlier: MetricsPage) -> Iterable[Level]:
-    label = "priority_level"
+    label, current = "priority_level", "apiserver_flowcontrol_current_limit_seats"
     refused = _increases(later, earlier, "apiserver_flowcontrol_rejected_requests_total", label)
     for name in later.label_values("apiserver_flowcontrol_nominal_limit_seats", label):
         yield Level(
             name=name,
-            limit=_sum(later, "apiserver_flowcontrol_nominal_limit_seats", priority_level=name),
+            limit=_sum(
+                later,
+                current if current in later.samples else "apiserver_flowcontrol_nominal_limit_seats",
+                priority_level=name,
+            ),
             executing=_sum(later, "apiserver_flowcontrol_current_executing_seats", priority_level=name),
             waiting=_sum(later, "apiserver_flowcontrol_current_inqueue_requests", priority_level=name),
             refused=refused.get(name, 0.0),

@@ -3,10 +3,10 @@
 from collections.abc import Iterator, Sequence
 
 from sretool.knowledge.control_plane import ControlPlane, Level, Pressure, ServerView, Use
-from sretool.knowledge.guard_leases import API_SERVER, API_SERVER_STALE_SECONDS, STALE_SECONDS
+from sretool.knowledge.control_plane_leases import lease_findings, lease_row
 from sretool.knowledge.health_findings import CERTIFICATE_DAYS
 from sretool.knowledge.words import listed, show_seconds
-from sretool.model import ControlPlaneLease, Evidence, Finding, Severity, Unknown
+from sretool.model import Evidence, Finding, Known, Severity, Unknown
 
 GET_SLOW_SECONDS = (
     1.0  # Kubernetes' own objective: 99 % of calls for one object within 1 s (sig-scalability SLOs)
@@ -14,14 +14,15 @@ GET_SLOW_SECONDS = (
 FETCHED_A_SECOND = 20_000.0  # ours: objects that lists take out of etcd; a busy healthy cluster has a tenth
 WATCHES = 20_000.0  # ours: of one resource; a node has a dozen
 CERTIFICATE_URGENT_DAYS = 3.0
+_LAST_DAYS = 2.0  # from here on in hours
 _SHOWN = 5
 
 
 def control_plane_findings(plane: ControlPlane) -> tuple[Finding, ...]:
     """Return the causes, what could not be seen, and a summary of what is well."""
     found = [
-        *(finding for server in plane.servers for finding in _of_server(server)),
-        *_of_leases(plane),
+        *(finding for server in plane.servers for finding in _of_server(server, plane)),
+        *lease_findings(plane),
         *_of_certificates(plane),
     ]
     if plane.unread_servers and not found:
@@ -33,10 +34,19 @@ def control_plane_findings(plane: ControlPlane) -> tuple[Finding, ...]:
 # -- servers -----------------------------------------------------------------------------------------------
 
 
-def _of_server(server: ServerView) -> Iterator[Finding]:
+def _of_server(server: ServerView, plane: ControlPlane) -> Iterator[Finding]:
     url = server.url
     if server.state == "down":
         sentence = f"nothing listens at the API server {url}: {server.why}"
+        yield Finding(severity=Severity.CRITICAL, verdict="api-down", subject=url, sentence=sentence)
+    elif server.state == "unreachable" and plane.ready:
+        # It may be well, at an address to which no way leads from here.
+        sentence = f"the API server {url} registers itself and cannot be reached from here: {server.why}"
+        yield Finding(
+            severity=Severity.WARNING, verdict="cannot-tell", subject=url, sentence=sentence, blind=True
+        )
+    elif server.state == "unreachable":
+        sentence = f"no connection to the API server {url} comes about: {server.why}"
         yield Finding(severity=Severity.CRITICAL, verdict="api-down", subject=url, sentence=sentence)
     elif server.state == "silent":
         sentence = f"the API server {url} listens and gives no usable answer: {server.why}"
@@ -61,7 +71,10 @@ def _of_answering(server: ServerView) -> Iterator[Finding]:
             sentence=f"the API server {url} is not ready: {failing} fails",
             evidence=(Evidence(what=f"/readyz of {url}", value=failing, source="GET /readyz?verbose"),),
         )
-    if isinstance(server.get_seconds, Unknown):
+    if isinstance(server.get_seconds, Unknown) and server.refuses_reads:
+        sentence = f"how fast {url} answers a small read was not measured: {server.get_seconds.reason}"
+        yield Finding(severity=Severity.WARNING, sentence=sentence, blind=True)
+    elif isinstance(server.get_seconds, Unknown):
         sentence = f"a small read through {url} got no answer: {server.get_seconds.reason}"
         yield Finding(severity=Severity.CRITICAL, verdict="api-slow", subject=url, sentence=sentence)
     elif server.get_seconds > GET_SLOW_SECONDS:
@@ -116,42 +129,28 @@ def _is_full(level: Level) -> bool:
     return level.waiting > 0 and level.executing >= level.limit > 0
 
 
-# -- leases and certificates -------------------------------------------------------------------------------
-
-
-def _of_leases(plane: ControlPlane) -> Iterator[Finding]:
-    if isinstance(plane.leases, Unknown):
-        sentence = f"the control plane's leases could not be read in etcd: {plane.leases.reason}"
-        yield Finding(severity=Severity.WARNING, sentence=sentence, blind=True)
-        return
-    # Without an API server, or with etcd full, nobody can renew: that is no second cause.
-    above = "" if plane.ready else next((f"api-{server.state}" for server in plane.servers), "")
-    above = "nospace" if plane.nospace is True else above
-    for lease in plane.stale:
-        is_server = lease.name.startswith(API_SERVER)
-        yield Finding(
-            severity=Severity.WARNING if is_server or above else Severity.CRITICAL,
-            verdict="api-server-gone" if is_server else "lease-stale",
-            subject=lease.name,
-            follows_from=above,
-            sentence=f"{lease.name} does not renew its lease: "
-            + ("that API server has ended or stands still" if is_server else "what it controls stands still"),
-            evidence=(_lease_row(lease),),
-        )
+# -- certificates ------------------------------------------------------------------------------------------
 
 
 def _of_certificates(plane: ControlPlane) -> Iterator[Finding]:
     shown = [
         (f"the certificate that {server.url} shows", server.certificate_days) for server in plane.servers
     ]
+    for server in plane.ready:
+        if isinstance(server.certificate_days, Unknown) and server.url.startswith("https"):
+            sentence = (
+                f"when the certificate of {server.url} ends is not known: {server.certificate_days.reason}"
+            )
+            yield Finding(severity=Severity.WARNING, sentence=sentence, blind=True)
     for whose, days in [("our client certificate", plane.client_certificate_days), *shown]:
         if isinstance(days, Unknown) or days >= CERTIFICATE_DAYS:
             continue
+        left = f"{days:.0f} days" if days >= _LAST_DAYS else f"{24 * days:.0f} hours"
         yield Finding(
             severity=Severity.CRITICAL if days < CERTIFICATE_URGENT_DAYS else Severity.WARNING,
             verdict="certificate-expiring",
             subject=whose,
-            sentence=f"{whose} {'has expired' if days <= 0 else f'expires in {days:.0f} days'}",
+            sentence=f"{whose} {'has expired' if days <= 0 else f'expires in {left}'}",
             evidence=(
                 Evidence(
                     what="days left", value=f"{days:.1f}", threshold=f"{CERTIFICATE_DAYS:g}", source="TLS"
@@ -167,7 +166,7 @@ def _summary(plane: ControlPlane, *, is_well: bool) -> Iterator[Finding]:
     leases = () if isinstance(plane.leases, Unknown) else plane.leases
     rows = [
         *(_get_row(server) for server in plane.ready),
-        *(_lease_row(lease) for lease in leases),
+        *(lease_row(lease) for lease in leases),
         *(_certificate_row(server) for server in plane.servers),
         Evidence(
             what="our client certificate", value=_days(plane.client_certificate_days), source="kubeconfig"
@@ -177,7 +176,8 @@ def _summary(plane: ControlPlane, *, is_well: bool) -> Iterator[Finding]:
         if not isinstance(server.pressure, Unknown):
             rows += _rows(server.pressure, server.url)
     count = f"{len(plane.ready)} of {len(plane.servers)} API servers ready"
-    holders = f"{len(leases) - len(plane.stale)} of {len(leases)} control-plane leases renewed"
+    renewed = len(leases) - len(plane.stale) - len(plane.undated)
+    holders = f"{renewed} of {len(leases)} control-plane leases renewed"
     yield Finding(
         severity=Severity.OK if is_well else Severity.NOTE,
         verdict="control-plane-well" if is_well else "",
@@ -196,25 +196,12 @@ def _get_row(server: ServerView) -> Evidence:
     )
 
 
-def _lease_row(lease: ControlPlaneLease) -> Evidence:
-    limit = API_SERVER_STALE_SECONDS if lease.name.startswith(API_SERVER) else STALE_SECONDS
-    age = (
-        "age unknown" if isinstance(lease.age_seconds, Unknown) else f"{show_seconds(lease.age_seconds)} old"
-    )
-    return Evidence(
-        what=f"lease {lease.name}",
-        value=f"{age}, held by {lease.holder or 'nobody'}",
-        threshold=f"{limit:g} s",
-        source="etcd",
-    )
-
-
 def _certificate_row(server: ServerView) -> Evidence:
     return Evidence(what=f"certificate of {server.url}", value=_days(server.certificate_days), source="TLS")
 
 
-def _days(days: object) -> str:
-    return f"{days:.0f} days left" if isinstance(days, float) else "unknown"
+def _days(days: Known[float]) -> str:
+    return f"unknown: {days.reason}" if isinstance(days, Unknown) else f"{days:.0f} days left"
 
 
 def _level_row(level: Level, url: str) -> Evidence:

@@ -68,7 +68,8 @@ def reachable_url(url: str, address: str) -> str:
     if parts.hostname not in ("0.0.0.0", "::") or not address:  # noqa: S104 - read, not listened on
         return url
     host = f"[{address}]" if ":" in address else address
-    return f"{parts.scheme}://{host}:{parts.port}"
+    port = f":{parts.port}" if parts.port else ""
+    return f"{parts.scheme}://{host}{port}"
 
 
 def parse_overrides(text: str) -> dict[str, tuple[str, ...]]:

@@ -28,7 +28,7 @@ class KubernetesControlPlaneParams(msgspec.Struct, frozen=True, kw_only=True, fo
 
 
 class KubernetesControlPlaneFacts(msgspec.Struct, frozen=True, kw_only=True):
-    """What was seen. Seconds and days are the worst of all servers that could be asked."""
+    """What was seen. Seconds and days are the worst of all servers, unknown where one could not be asked."""
 
     servers: int
     ready: int
@@ -44,12 +44,14 @@ class KubernetesControlPlane(Step[KubernetesControlPlaneParams, KubernetesContro
     Reads of every API server (the kubeconfig's, and those that register themselves in the endpoint slice
     `default/kubernetes`): /readyz with the checks that fail, the time of a few small reads that go through to etcd,
     two pages of metrics at both ends of `window`, and its certificate. Reads the leases of kube-system in etcd, so
-    that their age and holder are known while no API server answers.
+    that their age and holder are known while no API server answers: before and after the window, as a renewal in
+    between is seen whatever the clocks say.
 
     Finds `api-down`, `api-silent`, `api-not-ready`, `api-slow`, `api-overloaded` (priority levels that hold
     requests back or refuse them), `list-pressure` and `watch-pressure` (by resource, with the flow schemas: metrics
     name no single client), `lease-stale`, `api-server-gone`, `certificate-expiring`. Stale leases follow from a
-    control plane that is down, and from NOSPACE. What may not be read is told, and the answer is «cannot tell».
+    control plane that is down, and from NOSPACE. What may not be read is told, and the answer is «cannot tell»;
+    so is an API server to which no way leads from here while another one is ready.
 
     Changes nothing, writes nothing, proposes nothing.
 
@@ -74,14 +76,15 @@ class KubernetesControlPlane(Step[KubernetesControlPlaneParams, KubernetesContro
 
     def look(self, read: ClusterReader, params: KubernetesControlPlaneParams) -> KubernetesControlPlaneFacts:
         plane = read_control_plane(read, window=params.window)
-        days = [plane.client_certificate_days, *(server.certificate_days for server in plane.servers)]
+        # We need not have a certificate; each server has one.
+        days = [server.certificate_days for server in plane.servers]
+        if not isinstance(plane.client_certificate_days, Unknown):
+            days.append(plane.client_certificate_days)
         return KubernetesControlPlaneFacts(
             servers=len(plane.servers),
             ready=len(plane.ready),
             get_seconds=_worst([server.get_seconds for server in plane.servers], max),
-            stale_leases=plane.leases
-            if isinstance(plane.leases, Unknown)
-            else tuple(lease.name for lease in plane.stale),
+            stale_leases=_stale(plane),
             certificate_days=_worst(days, min),
             plane=plane,
         )
@@ -95,7 +98,16 @@ class KubernetesControlPlane(Step[KubernetesControlPlaneParams, KubernetesContro
         return Proposal(findings=control_plane_findings(facts.plane))
 
 
+def _stale(plane: ControlPlane) -> Known[tuple[str, ...]]:
+    if isinstance(plane.leases, Unknown):
+        return plane.leases
+    unknown = next((one.age_seconds for one in plane.undated if isinstance(one.age_seconds, Unknown)), None)
+    return unknown or tuple(lease.name for lease in plane.stale)
+
+
 def _worst(values: Sequence[Known[float]], choose: Callable[[Iterable[float]], float]) -> Known[float]:
-    """Return the worst that is known; unknown where none is."""
+    """Return the worst; unknown where one is, which could be worse."""
     known = [value for value in values if not isinstance(value, Unknown)]
-    return choose(known) if known else next(iter(values), Unknown("there is none"))
+    if known and len(known) == len(values):
+        return choose(known)
+    return next((value for value in values if isinstance(value, Unknown)), Unknown("there is none"))

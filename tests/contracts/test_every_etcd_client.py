@@ -7,7 +7,7 @@ from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 
-from sretool.clients.etcd import Delete, Equals, Put, connect, prefix_end
+from sretool.clients.etcd import Delete, Equals, Put, Unwritten, connect, prefix_end
 from sretool.clients.etcd.reads import EtcdReads
 from sretool.clients.metrics import read_metrics
 from sretool.errors import (
@@ -124,6 +124,26 @@ def test_a_transaction_does_all_or_nothing(cluster: Cluster, prefix: bytes) -> N
     assert (again.succeeded, again.revision) == (False, first.revision)
     unchanged = [Equals(key=prefix + b"a", target="mod_revision", number=first.revision)]
     assert writes.txn(unchanged, [Delete(key=prefix + b"a")], timeout_seconds=CALL).deleted == 1
+
+
+def test_a_range_is_deleted_only_if_none_of_it_was_written_since(cluster: Cluster, prefix: bytes) -> None:
+    writes, (first, last) = cluster.writes[0], (prefix + b"001", prefix + b"003")
+    revision = _fill(cluster, prefix, 5)
+
+    def delete(read_at: int) -> tuple[bool, int]:
+        unwritten = [Unwritten(key=first, last=last, revision=read_at)]
+        result = writes.txn(unwritten, [Delete(key=first, range_end=last + b"\0")], timeout_seconds=CALL)
+        return result.succeeded, result.deleted
+
+    written = writes.put(last, b"again", timeout_seconds=CALL)
+    assert delete(revision) == (False, 0)
+    assert writes.delete_range(prefix + b"002", timeout_seconds=CALL)[0] == 1  # what is gone hinders nothing
+    assert delete(written) == (True, 2)
+    assert delete(written) == (True, 0)
+    writes.put(prefix + b"0010", b"new", timeout_seconds=CALL)
+    assert delete(written) == (False, 0)
+    left, _, _ = cluster.reads[0].key_names(prefix, prefix_end(prefix), limit=0, timeout_seconds=CALL)
+    assert left == [prefix + b"000", prefix + b"0010", prefix + b"004"]
 
 
 def test_an_etcd_that_never_compacted_has_no_compact_revision(cluster: Cluster) -> None:

@@ -13,7 +13,7 @@ from typing import Any
 import msgspec
 import pytest
 
-from sretool.clients.kubernetes import Connection, KubernetesReads
+from sretool.clients.kubernetes import Connection, KubernetesReads, ListedPage
 from sretool.clients.kubernetes.request import Request
 from sretool.clock import Deadline, SystemClock
 from sretool.cluster import Cluster, require_cluster
@@ -21,6 +21,7 @@ from sretool.cluster.connections import EtcdConnections
 from sretool.cluster.kubernetes_reader import KubernetesReader
 from sretool.cluster.kubernetes_writer import KubernetesWriter
 from sretool.errors import (
+    CompactedError,
     ConflictError,
     NoAnswerError,
     NoSpaceError,
@@ -156,6 +157,39 @@ def test_a_list_goes_on_after_its_revision_was_compacted(api: Api) -> None:
     rest = [one for page in pages for one in page]
     assert ["e0", "e1", "e2", "e3", "e4"] == seen + [one["metadata"]["name"] for one in rest]
     assert "New" == rest[-1]["reason"]  # so the rest came from a newer revision, after a 410
+
+
+def test_a_listed_page_is_deleted_as_it_was_listed_and_what_came_since_stays(api: Api) -> None:
+    events = collection_path("v1", "events", namespace="default")
+
+    def event(name: str) -> None:
+        about = {"kind": "Pod", "namespace": "default", "name": "p"}
+        api.write.post(events, {"metadata": {"name": name}, "involvedObject": about, "reason": "Listed"})
+
+    def left() -> list[str]:
+        pages = api.read.pages(events, field_selector="reason=Listed")
+        return [one["metadata"]["name"] for page in pages for one in page]
+
+    def delete(page: ListedPage) -> int:
+        return api.write.delete_collection(
+            events, limit=page.limit, field_selector="reason=Listed", place=page.place
+        )
+
+    for index in range(7):
+        event(f"e{index}")
+    pages = list(api.write.listed_pages(events, limit=2, most=5, field_selector="reason=Listed"))
+    assert [2, 2, 1] == [page.objects for page in pages]
+    event("e0-new")
+    assert [1, 2, 2] == [delete(page) for page in reversed(pages)]
+    assert ["e0-new", "e5", "e6"] == left()
+    assert 2 == delete(pages[0])  # once more deletes nothing
+    revision = next(iter(api.cluster.reader(Deadline(api.clock, 60)).etcd.revisions().values()))
+    assert isinstance(revision, int)
+    api.cluster.writer(Deadline(api.clock, 60)).etcd.compact(revision, through="m1", timeout_seconds=10)
+    for page in pages:
+        with pytest.raises(CompactedError):
+            delete(page)
+    assert ["e0-new", "e5", "e6"] == left()
 
 
 def test_a_dry_run_stores_nothing_whatever_the_verb(api: Api, maps: str) -> None:

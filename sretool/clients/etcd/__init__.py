@@ -7,7 +7,7 @@ from sretool.clients.etcd.connection import Connection, connect
 from sretool.clients.etcd.endpoint import Endpoint, TlsFiles
 from sretool.clients.etcd.reads import EtcdReads, prefix_end
 from sretool.clients.etcd.snapshot import SnapshotStream
-from sretool.clients.etcd.writes import Delete, Equals, EtcdWrites, Put, TxnResult
+from sretool.clients.etcd.writes import Delete, Equals, EtcdWrites, Put, TxnResult, Unwritten
 
 __all__ = [
     "Connection",
@@ -20,6 +20,7 @@ __all__ = [
     "SnapshotStream",
     "TlsFiles",
     "TxnResult",
+    "Unwritten",
     "connect",
     "prefix_end",
 ]

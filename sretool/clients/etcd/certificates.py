@@ -33,14 +33,21 @@ def days_until_expiry(
     endpoint: Endpoint, tls: TlsFiles, *, now: dt.datetime, timeout_seconds: float
 ) -> CertificateDays:
     """Return how long our certificate and the server's are still valid; neither is verified here."""
+    seen = shake_hands(endpoint, trusting_context(), timeout_seconds=timeout_seconds)
+    return shown_until(seen.certificate, tls, now=now, why=f"{endpoint} showed no certificate: {seen.reason}")
+
+
+def shown_until(shown: bytes, tls: TlsFiles, *, now: dt.datetime, why: str = "") -> CertificateDays:
+    """Return the same of the certificate that a server has shown (DER); `why` it has not, where it is empty."""
 
     def days(validity: Validity | None, *, why: str) -> Known[float]:
         return (validity.ends - now).total_seconds() / _SECONDS_A_DAY if validity else Unknown(why)
 
-    seen = shake_hands(endpoint, trusting_context(), timeout_seconds=timeout_seconds)
     return CertificateDays(
-        client=days(file_validity(tls.cert), why=f"{tls.cert or 'no client certificate'} cannot be read"),
-        server=days(validity_of(seen.certificate), why=f"{endpoint} showed no certificate: {seen.reason}"),
+        client=days(
+            file_validity(tls.cert), why=f"{tls.cert} cannot be read" if tls.cert else "we show none"
+        ),
+        server=days(validity_of(shown), why=why or "the server's certificate cannot be read"),
     )
 
 

@@ -21,6 +21,7 @@ from sretool.errors import RefusedError
 from sretool.model import Alarm, AlarmType
 
 _NOSPACE = 1
+_LESS = 2
 _TARGETS = {"version": 0, "create_revision": 1, "mod_revision": 2}
 
 
@@ -33,6 +34,17 @@ class Equals(msgspec.Struct, frozen=True, kw_only=True):
     key: bytes
     target: str
     number: int
+
+
+class Unwritten(msgspec.Struct, frozen=True, kw_only=True):
+    """A condition of a transaction: no key from `key` to `last`, both included, was written after `revision`.
+
+    Holds where there are none.
+    """
+
+    key: bytes
+    last: bytes
+    revision: int
 
 
 class Put(msgspec.Struct, frozen=True, kw_only=True):
@@ -84,16 +96,18 @@ class EtcdWrites:
         return int(answer.deleted), int(answer.header.revision)
 
     def txn(
-        self, compares: Sequence[Equals], success: Sequence[Put | Delete], *, timeout_seconds: float
+        self,
+        compares: Sequence[Equals | Unwritten],
+        success: Sequence[Put | Delete],
+        *,
+        timeout_seconds: float,
     ) -> TxnResult:
         """Do `success` if every condition holds, else nothing. At most 128 of each (`--max-txn-ops`).
 
         Under NOSPACE, etcd before 3.4.20 and 3.5.7 also refuses transactions that only delete.
         """
         fields = {
-            "compare": [
-                {"key": one.key, "target": _TARGETS[one.target], one.target: one.number} for one in compares
-            ],
+            "compare": [_condition(one) for one in compares],
             "success": [_operation(one) for one in success],
         }
         answer = self._gate.unary(TXN, fields, timeout_seconds=timeout_seconds)
@@ -131,6 +145,18 @@ class EtcdWrites:
     def move_leader(self, target_id: int, *, timeout_seconds: float) -> None:
         """Hand leadership to the voting member `target_id`; NotLeaderError unless this member leads."""
         self._gate.unary(MOVE_LEADER, {"targetID": target_id}, timeout_seconds=timeout_seconds)
+
+
+def _condition(one: Equals | Unwritten) -> dict[str, Any]:
+    if isinstance(one, Equals):
+        return {"key": one.key, "target": _TARGETS[one.target], one.target: one.number}
+    return {
+        "key": one.key,
+        "range_end": one.last + b"\0",
+        "target": _TARGETS["mod_revision"],
+        "result": _LESS,
+        "mod_revision": one.revision + 1,
+    }
 
 
 def _operation(one: Put | Delete) -> dict[str, Any]:

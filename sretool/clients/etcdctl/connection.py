@@ -1,5 +1,6 @@
 """One member reached by etcdctl: answers the requests of EtcdReads and EtcdWrites that etcdctl has commands for."""
 
+import time
 from collections.abc import Iterator, Mapping
 from typing import Any
 
@@ -52,12 +53,13 @@ class EtcdctlConnection:
         """Run the command for one request and return its answer, or raise within `timeout_seconds`."""
         if writes and rpc == ALARM:
             raise self._no_disarm()
-        command = command_of(rpc, fields, where=self.endpoint)
+        command, ends = command_of(rpc, fields, where=self.endpoint), time.monotonic() + timeout_seconds
         seconds = f"{max(1, int(timeout_seconds * _ITS_SHARE * 1000))}ms"
         flags = (f"--command-timeout={seconds}", f"--dial-timeout={seconds}", "--write-out=json")
         output = self._run((*self._etcdctl.words, *flags, *command), timeout_seconds=timeout_seconds)
         if command == MEMBER_LIST_ALONE and b"unknown flag" in output.stderr:  # etcdctl before 3.6
-            return self.unary(rpc, {"linearizable": True}, timeout_seconds=timeout_seconds, writes=False)
+            left = max(0.001, ends - time.monotonic())
+            return self.unary(rpc, {"linearizable": True}, timeout_seconds=left, writes=False)
         # A watch that was cancelled is etcdctl's failure, and the answer that was asked for.
         if output.exit_code and not (rpc == WATCH and output.stdout):
             raise translate_output(
@@ -79,7 +81,7 @@ class EtcdctlConnection:
     def _parsed(self, rpc: Rpc, fields: Mapping[str, Any], printed: bytes) -> Any:
         try:
             answer = parse_answer(rpc, printed)
-        except msgspec.MsgspecError as error:
+        except (msgspec.MsgspecError, RecursionError) as error:
             raise NoAnswerError(
                 f"etcd {self.endpoint}: etcdctl printed no answer to {rpc}: {error}", endpoint=self.endpoint
             ) from error

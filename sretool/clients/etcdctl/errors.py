@@ -32,14 +32,15 @@ def translate_output(
         return RejectedError(f"{not_sent}etcdctl cannot be started there: {said}", endpoint=where)
     if "no leader endpoint given" in said:
         return NotLeaderError(f"etcd {where}: {rpc} was refused: it is not the leader", endpoint=where)
-    if output.exit_code == _BAD_ARGUMENTS or "unknown flag" in said:
+    if (output.exit_code == _BAD_ARGUMENTS and said) or "unknown flag" in said:
         return RejectedError(
             f"{not_sent}{said}",
             endpoint=where,
             then="see the certificate paths in the cluster file, and the version of etcdctl there",
         )
     found = _RPC_ERROR.search(logged) or _RPC_ERROR.search(said)
-    code, text = (_WORD.sub("_", found[1]).upper(), found[2]) if found else ("", said)
+    silent = f"etcdctl ended with {output.exit_code} and said nothing"  # killed, with its pod perhaps
+    code, text = (_WORD.sub("_", found[1]).upper(), found[2]) if found else ("", said or silent)
     if _NO_CONNECTION.search(text):
         kind = TlsError if _TLS.search(text) else UnreachableError
         return kind(f"{not_sent}{_cause(text)}", endpoint=where)
@@ -64,7 +65,7 @@ def _split(stderr: str) -> tuple[str, str]:
         if line.startswith("{"):
             try:
                 logged = msgspec.json.decode(line, type=_Line).error or logged
-            except msgspec.MsgspecError:
+            except (msgspec.MsgspecError, RecursionError):
                 continue
         elif line.strip() and not said:
             said = line.removeprefix("Error: ").strip()

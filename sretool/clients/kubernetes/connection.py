@@ -9,7 +9,7 @@ import msgspec
 
 from sretool.clients.kubernetes.errors import Sent, translate_exception, translate_status
 from sretool.clients.kubernetes.request import Request
-from sretool.errors import NoAnswerError, UnreachableError
+from sretool.errors import NoAnswerError, RemoteError, UnreachableError
 
 T = TypeVar("T")
 
@@ -27,7 +27,7 @@ class Answer(msgspec.Struct, frozen=True, kw_only=True):
         """Return the JSON as `kind`; NoAnswerError when it is something else: that is no API server's answer."""
         try:
             return msgspec.json.decode(self.body, type=kind)
-        except msgspec.MsgspecError as error:
+        except (msgspec.MsgspecError, RecursionError) as error:
             raise self.sent.failed(
                 NoAnswerError, f"answered, but not as an API server does: {error}"
             ) from error
@@ -44,6 +44,7 @@ class Connection:
         self._lock = threading.Lock()
         self._client: Any = None
         self._closed = False
+        self._shown = b""
 
     def close(self) -> None:
         """Close the sockets; a call under way ends with its answer or its deadline."""
@@ -58,11 +59,16 @@ class Connection:
 
         UnreachableError when that fails. Nothing is sent to the server.
         """
-        return str(self._opened("a first request").configuration.host)
+        return self._host(self._opened("a first request"))
 
     def certificate(self) -> str:
         """Return the path of our client certificate, empty where we show none; UnreachableError as `open`."""
         return str(self._opened("a first request").configuration.cert_file or "")
+
+    def shown_certificate(self) -> bytes:
+        """Return the certificate (DER) that the server showed on this connection, through whatever proxy it is;
+        empty before the first answer, and without TLS."""
+        return self._shown
 
     def send(self, request: Request, *, timeout_seconds: float, writes: bool) -> Answer:
         """Send `request` once and return its answer, or raise a RemoteError within `timeout_seconds`.
@@ -72,7 +78,7 @@ class Connection:
         client = self._opened(request)
         sent = Sent(
             request=str(request),
-            server=client.configuration.host,
+            server=self._host(client),
             timeout_seconds=timeout_seconds,
             writes=writes,
         )
@@ -91,6 +97,7 @@ class Connection:
                 redirect=False,
                 preload_content=False,
             )
+            self._shown = self._shown or _certificate(response)
             answer = _read_body(response, ends=ends)
         except Exception as error:
             raise translate_exception(error, sent) from error
@@ -104,16 +111,22 @@ class Connection:
         return (*self._addressed(client, request), client.configuration)
 
     def _opened(self, request: object) -> Any:
-        from sretool.clients.kubernetes.configuration import open_client
+        from sretool.clients.kubernetes.configuration import is_worn_out, open_client
 
         with self._lock:
             if self._closed:
                 raise UnreachableError(f"{request} was not sent: the connection is closed")
+            if self._client is not None and is_worn_out(self._client):
+                self._client.close()  # what is under way goes on
+                self._client = None
             if self._client is None:
                 self._client = open_client(self._kubeconfig, self._context)
-                if self._server:
-                    self._client.configuration.host = self._server
             return self._client
+
+    def _host(self, client: Any) -> str:
+        """Not the configuration's alone: whenever it looks for a new token, the package writes the kubeconfig's
+        server there."""
+        return self._server or str(client.configuration.host)
 
     def _addressed(self, client: Any, request: Request) -> tuple[str, dict[str, str]]:
         """Return URL and headers with the credentials: a token that has expired is fetched anew first."""
@@ -121,11 +134,28 @@ class Connection:
         if request.body is not None:
             headers["Content-Type"] = request.content_type
         path = f"{request.path}?{urlencode(request.query)}" if request.query else request.path
-        with self._lock:
-            _, url, complete, _, _ = client.param_serialize(
-                request.method, path, header_params=headers, auth_settings=["BearerToken"]
+        try:
+            with self._lock:
+                _, _, complete, _, _ = client.param_serialize(
+                    request.method, path, header_params=headers, auth_settings=["BearerToken"]
+                )
+        except RemoteError:
+            raise
+        except Exception as error:  # whatever the package trips over where it looks for a new token
+            from sretool.clients.kubernetes.kubeconfig import why_unusable
+
+            raise UnreachableError(f"{request} was not sent: no new token: {why_unusable(error)}") from error
+        if not all(_may_stand_in_a_header(value) for value in complete.values()):
+            raise UnreachableError(  # without the value: it is the token
+                f"{request} was not sent: the credentials hold a line break or another character "
+                "that no header may hold",
+                then="see the token in the kubeconfig, or what its exec plugin answers",
             )
-        return url, complete
+        return f"{self._host(client)}{path}", complete
+
+
+def _may_stand_in_a_header(value: str) -> bool:
+    return value.isascii() and value.isprintable()
 
 
 def _timeout(seconds: float) -> Any:
@@ -133,6 +163,11 @@ def _timeout(seconds: float) -> Any:
     from urllib3 import Timeout
 
     return Timeout(total=seconds, connect=min(_CONNECT_SECONDS, seconds))
+
+
+def _certificate(response: Any) -> bytes:
+    shown = getattr(getattr(response.connection, "sock", None), "getpeercert", None)
+    return bytes(shown(binary_form=True) or b"") if shown else b""
 
 
 def _read_body(response: Any, *, ends: float) -> bytes:

@@ -30,6 +30,10 @@ class ExpiredListError(CompactedError):
         self.continue_token = continue_token
 
 
+class NobodyListensError(UnreachableError):
+    """The address answers, and refuses the connection: no API server runs there."""
+
+
 class Sent(msgspec.Struct, frozen=True, kw_only=True):
     """What was asked of whom: the first half of every message."""
 
@@ -79,7 +83,9 @@ class _Row(msgspec.Struct, frozen=True):
     by: str = ""
 
 
-_SHOWN_CHARACTERS = 1000  # a webhook's message may be long, a proxy's page is no message
+_SHOWN_CHARACTERS = 1000  # a webhook's message may be long
+_TITLE_CHARACTERS = 100
+_TITLE = re.compile(r"<title[^>]*>(.*?)</title>", re.IGNORECASE | re.DOTALL)
 
 _TLS = re.compile(
     r"CERTIFICATE_VERIFY_FAILED|WRONG_VERSION_NUMBER|UNSUPPORTED_PROTOCOL|HANDSHAKE|KEY_VALUES_MISMATCH|PEM"
@@ -96,7 +102,13 @@ _RIGHTS = "see `sretool cluster doctor`: it names each missing right, and the co
 
 # The first row that fits counts. Texts: k8s.io/apiserver `pkg/admission`, `pkg/registry`, etcd `rpctypes`.
 _ROWS = (
-    _Row(401, "", NotPermittedError, "the credentials in the kubeconfig are not, or no longer, accepted"),
+    _Row(
+        401,
+        "",
+        NotPermittedError,
+        "the kubeconfig's credentials are not, or no longer, accepted: log in anew; "
+        "`kubectl get --raw /version` must work",
+    ),
     # Refused before anything is stored, whatever status the webhook chose.
     _Row(
         0,
@@ -152,7 +164,7 @@ def translate_status(status: int, headers: Mapping[str, str], body: bytes, sent:
     """Return our error for an answer whose status is not 2xx. A 5xx that no row knows is unclear."""
     said = _parse_status(body)
     text = said.message or body.decode(errors="replace")
-    shown = f"({status}{f' {said.reason}' if said.reason else ''}): {_one_line(text)[:_SHOWN_CHARACTERS]}"
+    shown = f"({status}{f' {said.reason}' if said.reason else ''}): {_shown(status, headers, text)}"
     if status == 410:
         token = said.metadata.next if said.metadata else ""
         message = sent.failed(CompactedError, f"was refused {shown}").message
@@ -163,6 +175,21 @@ def translate_status(status: int, headers: Mapping[str, str], body: bytes, sent:
     verb = "got no usable answer" if row.error is NoAnswerError else "was refused"
     who = f"{verb} {row.by.format(*groups)}" if row.by else verb
     return sent.failed(row.error, f"{who} {shown}", row.then.format(*groups))
+
+
+def _shown(status: int, headers: Mapping[str, str], text: str) -> str:
+    """Return what is worth reading of an answer: not a proxy's page, nor the checks that pass."""
+    if 300 <= status < 400:
+        leads = headers.get("Location", "").partition("?")[0]
+        return f"it leads elsewhere, to {leads or 'nowhere'}, and was not followed"
+    if text.lstrip().startswith("<"):
+        title = _TITLE.search(text)
+        said = title[1] if title else re.sub(r"<[^>]*>", " ", text)
+        return f"a page of HTML, «{_one_line(said)[:_TITLE_CHARACTERS]}»"
+    failing = [line for line in text.splitlines() if line.startswith("[-]")]
+    if failing:  # of /readyz?verbose, which names some fifty checks
+        text = f"{'; '.join(failing)}; {text.splitlines()[-1]}"
+    return _one_line(text)[:_SHOWN_CHARACTERS]
 
 
 def _row_of(status: int, text: str) -> tuple[_Row, Sequence[str]]:
@@ -181,8 +208,13 @@ def translate_exception(error: Exception, sent: Sent) -> RemoteError:
     text = _one_line(str(error))
     if isinstance(error, urllib3.NameResolutionError):
         return sent.failed(UnreachableError, "was not sent: its host name does not resolve here", _NO_NAME)
-    if isinstance(error, urllib3.NewConnectionError | urllib3.ProxyError | urllib3.LocationValueError):
-        return sent.failed(UnreachableError, f"was not sent: {_cause(error)}", _RUNS)
+    if isinstance(error, urllib3.ProxyError):
+        cause = _cause(error.original_error)
+        return sent.failed(UnreachableError, f"was not sent: the proxy does not let it through: {cause}")
+    if isinstance(error, urllib3.NewConnectionError | urllib3.LocationValueError):
+        refused = isinstance(error.__cause__, ConnectionRefusedError)
+        kind = NobodyListensError if refused else UnreachableError
+        return sent.failed(kind, f"was not sent: {_cause(error)}", _RUNS)
     if isinstance(error, urllib3.ConnectTimeoutError):
         return sent.failed(UnreachableError, "was not sent: no connection in time", _RUNS)
     if _is_unreadable_file(error):
@@ -190,6 +222,8 @@ def translate_exception(error: Exception, sent: Sent) -> RemoteError:
     fault = _tls_fault(text)
     if fault:
         return sent.failed(TlsError, f"was not sent: {fault}")
+    if isinstance(error, urllib3.ProtocolError) and len(error.args) > 1:
+        text = _one_line(str(error.args[1]))  # the first says «Connection aborted» of everything
     if isinstance(error, urllib3.TimeoutError | TimeoutError):
         return sent.failed(NoAnswerError, f"got no answer in {sent.timeout_seconds:.3g} s")
     return sent.failed(NoAnswerError, f"got no usable answer: {text or type(error).__name__}")
@@ -198,7 +232,7 @@ def translate_exception(error: Exception, sent: Sent) -> RemoteError:
 def _parse_status(body: bytes) -> _Status:
     try:
         return msgspec.json.decode(body, type=_Status)
-    except msgspec.MsgspecError:  # a proxy's page
+    except (msgspec.MsgspecError, RecursionError):  # a proxy's page
         return _Status()
 
 

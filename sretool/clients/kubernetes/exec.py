@@ -86,8 +86,10 @@ def run_command(
             channel, content = message
             if channel in printed:
                 printed[channel] += content
-            if len(printed[_STDOUT]) > _LIMIT_BYTES:
-                raise sent.failed(RejectedError, f"printed more than {_LIMIT_BYTES >> 20} MiB")
+            if sum(map(len, printed.values())) > _LIMIT_BYTES:
+                # It ran, and may still run: that is no refusal of a write.
+                kind = NoAnswerError if writes else RejectedError
+                raise sent.failed(kind, f"printed more than {_LIMIT_BYTES >> 20} MiB")
             if channel == _STATUS and _is_whole(printed[_STATUS]):
                 break
     return CommandOutput(
@@ -98,7 +100,7 @@ def run_command(
 
 
 def _is_whole(status: bytearray) -> bool:
-    with contextlib.suppress(msgspec.MsgspecError):
+    with contextlib.suppress(msgspec.MsgspecError, RecursionError):
         return bool(msgspec.json.decode(status, type=_End).status)
     return False
 
@@ -106,7 +108,7 @@ def _is_whole(status: bytearray) -> bool:
 def _exit_code(status: bytes, sent: Sent) -> int:
     try:
         end = msgspec.json.decode(status, type=_End)
-    except msgspec.MsgspecError as error:
+    except (msgspec.MsgspecError, RecursionError) as error:
         raise sent.failed(NoAnswerError, "ended without saying how the command ended") from error
     if end.status == "Success":
         return 0

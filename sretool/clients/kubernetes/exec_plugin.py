@@ -20,9 +20,9 @@ PLUGIN_SECONDS = 20.0
 class Credential(msgspec.Struct, frozen=True, rename="camel"):
     """The `status` of an ExecCredential, the plugin's answer: a token, or a certificate with its key (PEM)."""
 
-    token: str = ""
-    certificate: str = msgspec.field(default="", name="clientCertificateData")
-    key: str = msgspec.field(default="", name="clientKeyData")
+    token: str | None = ""
+    certificate: str | None = msgspec.field(default="", name="clientCertificateData")
+    key: str | None = msgspec.field(default="", name="clientKeyData")
     expires: datetime.datetime | None = msgspec.field(default=None, name="expirationTimestamp")
 
 
@@ -41,12 +41,15 @@ def run_plugin(
 
     UnreachableError, naming the command, when it is missing, fails, asks for a terminal or takes too long.
     """
-    command = str(plugin["command"])
+    command = str(plugin.get("command") or "")
+    for field in ("command", "apiVersion"):
+        if not plugin.get(field):
+            raise _failed(command, f"has no `{field}` there")
     if plugin.get("interactiveMode") == "Always":
         raise _failed(command, "wants to ask at the terminal: log in with it first, or use another context")
     # As client-go does: a path is relative to the kubeconfig, a bare name is looked up in PATH.
     program = str(Path(folder) / command) if "/" in command else command
-    environment = os.environ | {one["name"]: one["value"] for one in plugin.get("env") or ()}
+    environment = os.environ | {one["name"]: one.get("value") or "" for one in plugin.get("env") or ()}
     environment["KUBERNETES_EXEC_INFO"] = json.dumps(_question(plugin, cluster))
     arguments = [program, *(plugin.get("args") or ())]
     try:
@@ -91,7 +94,7 @@ def _plugin_config(cluster: Mapping[str, Any]) -> Any:
 def _parse(command: str, output: bytes) -> Credential:
     try:
         credential = msgspec.json.decode(output, type=_Answer).status
-    except msgspec.MsgspecError as error:
+    except (msgspec.MsgspecError, RecursionError) as error:
         raise _failed(command, f"did not answer with an ExecCredential: {error}") from error
     if not credential.token and not (credential.certificate and credential.key):
         raise _failed(command, "answered without a token and without a certificate and its key")
@@ -100,6 +103,6 @@ def _parse(command: str, output: bytes) -> Credential:
 
 def _failed(command: str, why: str, then: str = "") -> UnreachableError:
     return UnreachableError(
-        f"the kubeconfig's exec plugin {command} {why}",
+        " ".join(f"the kubeconfig's exec plugin {command} {why}".split()),
         then=then or "try the same with `kubectl get --raw /version`",
     )

@@ -40,7 +40,8 @@ def open_forward(connection: Connection, pod: Container, port: int, *, ends: flo
 def _from_pod(stream: ChannelStream, theirs: socket.socket) -> None:
     """Copy what the pod sends until it ends; then nobody sends to it either."""
     begun: set[int] = set()
-    with stream, theirs, contextlib.suppress(RemoteError, OSError):
+    with stream, theirs, contextlib.ExitStack() as last, contextlib.suppress(RemoteError, OSError):
+        last.callback(_end, theirs)  # however it ends: closing alone wakes nobody who waits for it
         while (message := stream.receive()) is not None:
             channel, content = message
             if channel not in begun:
@@ -50,8 +51,11 @@ def _from_pod(stream: ChannelStream, theirs: socket.socket) -> None:
                 break
             if channel == _CONTENT and content:
                 theirs.sendall(content)
-        with contextlib.suppress(OSError):
-            theirs.shutdown(socket.SHUT_RDWR)
+
+
+def _end(theirs: socket.socket) -> None:
+    with contextlib.suppress(OSError):
+        theirs.shutdown(socket.SHUT_RDWR)
 
 
 def _to_pod(stream: ChannelStream, theirs: socket.socket) -> None:

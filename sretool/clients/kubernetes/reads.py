@@ -8,8 +8,8 @@ import msgspec
 from sretool.clients.kubernetes.connection import Connection
 from sretool.clients.kubernetes.errors import ExpiredListError
 from sretool.clients.kubernetes.gates import ReadGate
-from sretool.clients.kubernetes.request import JSON, Request
-from sretool.errors import NotFoundError
+from sretool.clients.kubernetes.request import JSON, ListedPage, Request
+from sretool.errors import NoAnswerError, NotFoundError
 
 T = TypeVar("T")
 
@@ -17,13 +17,38 @@ _ACCESS_REVIEWS = "/apis/authorization.k8s.io/v1/selfsubjectaccessreviews"
 _IDENTITY_REVIEWS = "/apis/authentication.k8s.io/v1/selfsubjectreviews"
 
 
-class _ListMeta(msgspec.Struct, frozen=True):
-    next: str = msgspec.field(default="", name="continue")
+class _ListMeta(msgspec.Struct, frozen=True, rename={"next": "continue", "version": "resourceVersion"}):
+    next: str = ""
+    version: str = ""
 
 
 class _Page(msgspec.Struct, Generic[T], frozen=True):
     items: list[T] | None = None
     metadata: _ListMeta = _ListMeta()
+
+
+class _Meta(msgspec.Struct, frozen=True):
+    uid: str = ""
+
+
+class _Object(msgspec.Struct, frozen=True):
+    metadata: _Meta
+
+
+class _Access(msgspec.Struct, frozen=True):
+    allowed: bool = False
+
+
+class _AccessReview(msgspec.Struct, frozen=True):
+    status: _Access
+
+
+class _Identity(msgspec.Struct, frozen=True, rename="camel"):
+    user_info: dict[str, Any]
+
+
+class _IdentityReview(msgspec.Struct, frozen=True):
+    status: _Identity
 
 
 class KubernetesReads:
@@ -51,6 +76,24 @@ class KubernetesReads:
         """Return what is no JSON: `/metrics`, `/readyz`."""
         request = Request(method="GET", path=path, query=query)
         return self._gate.send(request, timeout_seconds=timeout_seconds).body.decode(errors="replace")
+
+    def ready(self, *, timeout_seconds: float) -> None:
+        """Return where the server is ready; RejectedError names the checks that fail.
+
+        NoAnswerError too where what answers is no API server: a proxy's page says 200 as well.
+        """
+        request = Request(method="GET", path="/readyz", query={"verbose": "true"})
+        answer = self._gate.send(request, timeout_seconds=timeout_seconds)
+        if b"readyz check passed" not in answer.body:
+            raise answer.sent.failed(NoAnswerError, "answered, but not as an API server does")
+
+    def uid(self, path: str, *, timeout_seconds: float) -> str:
+        """Return the UID of the object at `path`, never empty."""
+        answer = self._gate.send(Request(method="GET", path=path), timeout_seconds=timeout_seconds)
+        uid = answer.decoded(_Object).metadata.uid
+        if not uid:
+            raise answer.sent.failed(NoAnswerError, "answered, but not as an API server does: without a UID")
+        return uid
 
     def pages(
         self,
@@ -105,6 +148,37 @@ class KubernetesReads:
                 return
             query["continue"] = page.metadata.next
 
+    def listed_pages(
+        self,
+        path: str,
+        *,
+        limit: int,
+        most: int,
+        field_selector: str = "",
+        timeout_seconds: Callable[[], float],
+    ) -> Iterator[ListedPage]:
+        """Yield pages of at most `limit` objects, `most` in all, of one revision; CompactedError when that goes.
+
+        `timeout_seconds` is asked before every page.
+        """
+        place: dict[str, str] = {}
+        while most > 0:
+            selection = {"limit": str(min(limit, most)), "fieldSelector": field_selector, **place}
+            query = {name: value for name, value in selection.items() if value}
+            request = Request(method="GET", path=path, query=query)
+            page: _Page[msgspec.Raw] = self._gate.send(request, timeout_seconds=timeout_seconds()).decoded(
+                _Page[msgspec.Raw]
+            )
+            # No token leads to the first page: it is told by its revision.
+            first = {"resourceVersion": page.metadata.version, "resourceVersionMatch": "Exact"}
+            objects = len(page.items or [])
+            if objects:
+                yield ListedPage(objects=objects, limit=min(limit, most), place=place or first)
+            if not page.metadata.next:
+                return
+            most -= objects
+            place = {"continue": page.metadata.next}
+
     def can_i(
         self,
         verb: str,
@@ -136,16 +210,15 @@ class KubernetesReads:
         )
         review = {"apiVersion": "authorization.k8s.io/v1", "kind": "SelfSubjectAccessReview", "spec": spec}
         request = Request(method="POST", path=_ACCESS_REVIEWS, body=review)
-        answer = self._gate.send(request, timeout_seconds=timeout_seconds).decoded(dict[str, Any])
-        return answer.get("status", {}).get("allowed") is True
+        answer = self._gate.send(request, timeout_seconds=timeout_seconds)
+        return answer.decoded(_AccessReview).status.allowed
 
     def whoami(self, *, timeout_seconds: float) -> dict[str, Any]:
         """Return the user that the server takes these credentials for: `username`, `groups`."""
         review = {"apiVersion": "authentication.k8s.io/v1", "kind": "SelfSubjectReview"}
         request = Request(method="POST", path=_IDENTITY_REVIEWS, body=review)
-        answer = self._gate.send(request, timeout_seconds=timeout_seconds).decoded(dict[str, Any])
-        user: dict[str, Any] = answer.get("status", {}).get("userInfo") or {}
-        return user
+        answer = self._gate.send(request, timeout_seconds=timeout_seconds)
+        return answer.decoded(_IdentityReview).status.user_info
 
     def dry_run(
         self,

@@ -33,3 +33,12 @@ class Request(msgspec.Struct, frozen=True, kw_only=True):
 
     def __str__(self) -> str:
         return f"{self.method} {self.path}"
+
+
+class ListedPage(msgspec.Struct, frozen=True, kw_only=True):
+    """So many `objects` of a collection as they were listed in a page of `limit`. `place` leads to the same ones
+    again, and to none that came since, for as long as etcd has that revision."""
+
+    objects: int
+    limit: int
+    place: Mapping[str, str]

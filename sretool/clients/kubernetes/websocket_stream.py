@@ -5,9 +5,9 @@ import socket
 import ssl
 import threading
 import time
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any, Self
-from urllib.parse import urlencode, urlsplit
+from urllib.parse import SplitResult, urlencode, urlsplit
 
 from sretool.clients.kubernetes.connection import Connection
 from sretool.clients.kubernetes.errors import Sent, translate_status
@@ -15,6 +15,8 @@ from sretool.clients.kubernetes.request import Request
 from sretool.clients.tcp import open_tcp, seconds_left
 from sretool.errors import NoAnswerError, RemoteError, TlsError, UnreachableError
 
+_SWITCHED = 101  # Switching Protocols
+_LONGEST_HEAD = 1 << 16  # bytes of a proxy's answer
 _CLOSED = 0xFF  # v5: the other side says that one channel has ended
 
 
@@ -103,7 +105,7 @@ def open_stream(
     ends = time.monotonic() + timeout_seconds
     url, headers, configuration = connection.addressed(request)
     sent = Sent(
-        request=str(request), server=configuration.host, timeout_seconds=timeout_seconds, writes=writes
+        request=str(request), server=connection.open(), timeout_seconds=timeout_seconds, writes=writes
     )
     opened: Any = websocket.WebSocket(sslopt=_tls(configuration), enable_multithread=True)
     stream = ChannelStream(opened, sent, ends=ends)
@@ -112,8 +114,8 @@ def open_stream(
     }
     is_asked = False
     try:
-        way = _proxy(configuration) if configuration.proxy else {"socket": _connected(url, opened, ends=ends)}
-        is_asked = True  # a proxy too may have passed it on
+        plain = _connected(url, opened, configuration, ends=ends)
+        is_asked = True
         opened.connect(
             f"ws{url.removeprefix('http')}?{urlencode(parameters)}",
             header=shown,
@@ -121,7 +123,7 @@ def open_stream(
             suppress_origin=True,
             redirect_limit=0,
             timeout=seconds_left(ends),
-            **way,
+            socket=plain,
         )
     except websocket.WebSocketBadStatusException as error:
         stream.close()
@@ -129,19 +131,23 @@ def open_stream(
         raise translate_status(error.status_code, told, body, sent) from error
     except (OSError, websocket.WebSocketException) as error:
         stream.close()
+        if opened.status not in {None, _SWITCHED}:  # a redirect, which is no bad status there
+            led = {"Location": (opened.headers or {}).get("location", "")}
+            raise translate_status(opened.status, led, b"", sent) from error
         raise (stream.broken(error) if is_asked else _not_sent(error, sent)) from error
     opened.settimeout(None)
     return stream, sent
 
 
-def _connected(url: str, opened: Any, *, ends: float) -> socket.socket:
+def _connected(url: str, opened: Any, configuration: Any, *, ends: float) -> socket.socket:
     """Return a connection to the API server, with TLS where the URL says so; OSError when none is made by `ends`.
 
     The websocket package itself would begin a new time limit for each step and each address.
     """
     parts = urlsplit(url)
     host = parts.hostname or ""
-    plain = open_tcp(host, parts.port or (443 if parts.scheme == "https" else 80), ends=ends)
+    port = parts.port or (443 if parts.scheme == "https" else 80)
+    plain = _plain_way(host, port, _proxy(url, configuration), configuration.proxy_headers or {}, ends=ends)
     plain.settimeout(seconds_left(ends))
     if parts.scheme != "https":
         return plain
@@ -173,19 +179,50 @@ def _tls(configuration: Any) -> dict[str, Any]:
     return options | {name: value for name, value in named.items() if value}
 
 
-def _proxy(configuration: Any) -> dict[str, Any]:
-    """Return the proxy that the connection's other requests take."""
-    parts = urlsplit(configuration.proxy)
-    options: dict[str, Any] = {
-        "http_proxy_host": parts.hostname,
-        "http_proxy_port": parts.port or 80,
-        "proxy_type": "http",
-    }
-    if configuration.no_proxy:
-        options["http_no_proxy"] = configuration.no_proxy.split(",")
-    if parts.username:
-        options["http_proxy_auth"] = (parts.username, parts.password or "")
-    return options
+def _plain_way(
+    host: str, port: int, proxy: SplitResult | None, headers: Mapping[str, str], *, ends: float
+) -> socket.socket:
+    if proxy is None:
+        return open_tcp(host, port, ends=ends)
+    plain = open_tcp(proxy.hostname or "", proxy.port or 80, ends=ends)
+    try:
+        _ask_proxy(plain, f"[{host}]:{port}" if ":" in host else f"{host}:{port}", headers, ends=ends)
+    except OSError:
+        plain.close()
+        raise
+    return plain
+
+
+def _proxy(url: str, configuration: Any) -> SplitResult | None:
+    """Return the proxy that the connection's other requests take; OSError when no stream goes through it."""
+    from kubernetes.client.rest import should_bypass_proxies
+
+    if not configuration.proxy or should_bypass_proxies(url, no_proxy=configuration.no_proxy or ""):
+        return None
+    proxy = urlsplit(str(configuration.proxy))
+    if proxy.scheme != "http":
+        raise OSError(f"through a proxy of {proxy.scheme}:// no pod is reached, through one of http:// it is")
+    return proxy
+
+
+def _ask_proxy(plain: socket.socket, target: str, headers: Mapping[str, str], *, ends: float) -> None:
+    """Ask the proxy for a way to `target`, with `headers` for it alone; OSError when it gives none by `ends`."""
+    plain.settimeout(seconds_left(ends))
+    lines = [f"CONNECT {target} HTTP/1.1", f"Host: {target}"]
+    lines += [f"{name}: {value}" for name, value in headers.items()]
+    plain.sendall("\r\n".join((*lines, "", "")).encode())
+    head = b""
+    while not head.endswith(b"\r\n\r\n"):  # one by one: what follows is the API server's
+        if time.monotonic() >= ends:
+            raise TimeoutError
+        plain.settimeout(seconds_left(ends))
+        byte = plain.recv(1)
+        if not byte or len(head) > _LONGEST_HEAD:
+            raise OSError("the proxy ends the connection")
+        head += byte
+    status = head.partition(b"\r\n")[0].decode(errors="replace")
+    if status.split()[1:2] != ["200"]:
+        raise OSError(f"the proxy says {status}")
 
 
 def _not_sent(error: Exception, sent: Sent) -> RemoteError:

@@ -9,6 +9,7 @@ from sretool.clients.kubernetes.connection import Connection
 from sretool.clients.kubernetes.gates import WriteGate
 from sretool.clients.kubernetes.request import APPLY_PATCH, Request
 from sretool.errors import (
+    CompactedError,
     NoAnswerError,
     NotFoundError,
     NotPermittedError,
@@ -18,6 +19,10 @@ from sretool.errors import (
 )
 
 Object = Mapping[str, Any]
+NOWHERE: Mapping[str, str] = {}
+_OPTIONS: Object = {"apiVersion": "v1", "kind": "DeleteOptions"}
+_SAID_FIRST = (CompactedError, NotPermittedError, NotFoundError, TooManyRequestsError)
+"""What the deletion of a collection is answered before the first object is deleted."""
 
 
 class _Deleted(msgspec.Struct, frozen=True):
@@ -58,7 +63,7 @@ class KubernetesWrites:
         """Delete the object if it is still this one; NotFoundError when it is gone, ConflictError when changed."""
         expected = {"uid": uid, "resourceVersion": resource_version}
         preconditions = {name: value for name, value in expected.items() if value}
-        options = {"apiVersion": "v1", "kind": "DeleteOptions", "preconditions": preconditions}
+        options = {**_OPTIONS, "preconditions": preconditions}
         request = Request(method="DELETE", path=path, body=options if preconditions else None)
         self._object(request, timeout_seconds=timeout_seconds)
 
@@ -69,19 +74,24 @@ class KubernetesWrites:
         limit: int,
         field_selector: str = "",
         label_selector: str = "",
+        place: Mapping[str, str] = NOWHERE,
         timeout_seconds: float,
     ) -> int:
         """Delete at most `limit` objects of the collection that match now; return how many it were.
+
+        With the `place` of a listed page those of that page; CompactedError, nothing deleted, when etcd has its
+        revision no more.
 
         The server deletes one after the other: where a webhook, a policy or etcd refuses one of them, those
         before it are gone. That is a NoAnswerError here too: look at what is left.
         """
         selection = {"limit": str(limit), "fieldSelector": field_selector, "labelSelector": label_selector}
-        query = {name: value for name, value in selection.items() if value}
-        request = Request(method="DELETE", path=path, query=query)
+        query = {name: value for name, value in {**selection, **place}.items() if value}
+        # Without a body the server would also take a place's resourceVersion for that of each object.
+        request = Request(method="DELETE", path=path, query=query, body=_OPTIONS if place else None)
         try:
             answer = self._gate.send(request, timeout_seconds=timeout_seconds)
-        except (NotPermittedError, NotFoundError, TooManyRequestsError):  # said before the first of them
+        except _SAID_FIRST:
             raise
         except RejectedError as error:
             raise NoAnswerError(

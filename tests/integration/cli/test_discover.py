@@ -9,6 +9,7 @@ import yaml
 from sretool.cluster.inventory import parse_cluster
 from sretool.lab import LabSpec
 from tests.support.etcd_cluster import running_lab
+from tests.support.http_stub import Reply, serve, write_kubeconfig
 from tests.support.kubeadm_pods import api_server_pod, etcd_pod, mirror
 from tests.support.sretool_cli import Sretool
 
@@ -141,10 +142,8 @@ def test_while_the_api_server_is_away_what_was_found_before_stands_and_still_rea
     _, file = discover()
     before = file.read_bytes()
     away = tmp_path / "away"
-    server = f"server: https://{lab.components[0].address}"
-    away.write_text(
-        (lab.directory / "kubeconfig").read_text().replace(server, "server: https://127.0.0.1:1#")
-    )
+    server = f"https://{lab.components[0].address}:{lab.components[0].port}"
+    away.write_text((lab.directory / "kubeconfig").read_text().replace(server, "https://127.0.0.1:1"))
     done, _ = discover("--kubeconfig", str(away))
     assert done.returncode == 8
     assert f"{file.name} is as it was" in " ".join(done.stderr.split())
@@ -163,6 +162,16 @@ def test_without_a_member_nothing_is_written_and_it_is_said_how_to_go_on(discove
     assert "the API servers use https://10.0.0.5:2379" in said
     assert "write the cluster file by hand" in said
     assert not file.exists()
+
+
+def test_who_may_not_list_pods_is_told_the_right_and_not_a_command_that_needs_the_file(sretool, tmp_path):
+    denied = {"message": 'pods is forbidden: User "me" cannot list resource "pods" in API group ""'}
+    with serve(lambda asked: Reply(status=403, body=denied)) as (_, url):
+        done = sretool("cluster", "discover", "--kubeconfig", write_kubeconfig(tmp_path / "kubeconfig", url))
+    assert done.returncode == 8
+    said = " ".join(done.stderr.split())
+    assert "create role sretool-discover --verb=list --resource=pods" in said
+    assert "cluster doctor" not in said
 
 
 def test_a_context_that_is_not_there_names_those_that_are(discover):

@@ -127,6 +127,25 @@ def test_nobody_listens_and_another_authority(examined, tmp_path):
     assert stranger["Kubernetes", "user"]["state"] == "MISSING"
 
 
+def test_a_kubeconfig_without_credentials_is_no_path_that_works(examined):
+    checks = examined(lambda cluster, user: user.clear())
+    assert checks["Kubernetes", "user"]["state"] == "FAILED"
+    assert (
+        "anonymous" in checks["Kubernetes", "user"]["found"] or "401" in checks["Kubernetes", "user"]["found"]
+    )
+
+
+def test_a_server_that_nobody_verifies_is_no_server_that_is_verified(examined):
+    def trust_anybody(cluster, _):
+        cluster.pop("certificate-authority", None)
+        cluster["insecure-skip-tls-verify"] = True
+
+    checks = examined(trust_anybody)
+    assert states(checks)["/readyz"] == "ok"
+    assert checks["Kubernetes", "TLS"]["state"] == "WARNING"
+    assert "insecure-skip-tls-verify" in checks["Kubernetes", "TLS"]["found"]
+
+
 def test_an_exec_plugin_that_answers_and_one_that_fails(examined, lab, tmp_path):
     pair = issue_client(authority(lab), tmp_path, name="by-plugin", group="system:masters")
     answer = {
@@ -153,3 +172,11 @@ def test_an_exec_plugin_that_answers_and_one_that_fails(examined, lab, tmp_path)
     bad = examined(use("echo you must log in >&2; exit 3"))
     assert bad["Kubernetes", "credentials"]["state"] == "FAILED"
     assert "ended with 3: you must log in" in bad["Kubernetes", "credentials"]["found"]
+
+
+def test_a_state_folder_below_a_file_is_told(base, lab, tmp_path):
+    (tmp_path / "file").touch()
+    done = Sretool(base, lab.name, state=tmp_path / "file")("cluster", "doctor", "--output", "json")
+    assert done.returncode == 8, done.stderr
+    (check,) = (one for one in json.loads(done.stdout)["checks"] if one["path"] == "state folder")
+    assert (check["state"], "Not a directory" in check["found"]) == ("FAILED", True)

@@ -112,6 +112,7 @@ def test_loopback(url, there):
         ("http://0.0.0.0:2381", "192.0.2.11", "http://192.0.2.11:2381"),
         ("http://[::]:2381", "2001:db8::1", "http://[2001:db8::1]:2381"),
         ("http://192.0.2.9:2381", "192.0.2.11", "http://192.0.2.9:2381"),
+        ("http://0.0.0.0", "192.0.2.11", "http://192.0.2.11"),
     ],
 )
 def test_a_listener_on_every_address_is_reached_at_the_hosts(url, address, reached):

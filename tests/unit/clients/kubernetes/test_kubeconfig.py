@@ -193,3 +193,41 @@ def is_running(pid: int) -> bool:
     except ProcessLookupError:
         return False
     return Path(f"/proc/{pid}/stat").read_text(encoding="utf-8").rpartition(")")[2].split()[0] != "Z"
+
+
+def test_a_plugin_may_say_null_of_what_it_does_not_give(tmp_path: Path) -> None:
+    answer = {"token": "a", "clientCertificateData": None, "clientKeyData": None, "expirationTimestamp": None}
+    code = f"print(json.dumps({ {'status': answer}!r}))"
+    assert "a" == run(plugin(tmp_path / "login", code), tmp_path).token
+
+
+@pytest.mark.parametrize("field", ["command", "apiVersion"])
+def test_a_plugins_entry_that_lacks_something_is_told_what(tmp_path: Path, field: str) -> None:
+    entry = {
+        name: value
+        for name, value in plugin(tmp_path / "login", answering(token="a")).items()
+        if name != field
+    }
+    with pytest.raises(UnreachableError, match=f"has no `{field}` there"):
+        run(entry, tmp_path)
+
+
+@pytest.mark.parametrize(
+    ("ends", "runs"), [("2020-01-01T00:00:00Z", 2), ("2020-01-01T00:00:00", 2), ("2120-01-01T00:00:00Z", 1)]
+)
+def test_a_plugins_certificate_is_fetched_anew_when_it_has_ended(
+    server: Server, tmp_path: Path, ends: str, runs: int
+) -> None:
+    _, url = server
+    count = tmp_path / "runs"
+    answer = {"clientCertificateData": "c", "clientKeyData": "k", "expirationTimestamp": ends}
+    code = f"open({str(count)!r}, 'a').write('x')\nprint(json.dumps({ {'status': answer}!r}))"
+    kubeconfig = write_kubeconfig(
+        tmp_path / "kubeconfig", url, user={"exec": plugin(tmp_path / "login", code)}
+    )
+    connection = Connection(kubeconfig)
+    connection.open()
+    before = count.stat().st_size
+    KubernetesReads(connection).get("/version", timeout_seconds=5)
+    connection.close()
+    assert (before, count.stat().st_size) == (1, runs)

@@ -230,7 +230,7 @@ def test_whoever_refuses_at_admission_is_named_with_a_command_that_shows_it(
         ),
         (status(500, "InternalError", "etcdserver: no leader"), NoQuorumError, "no leader"),
         (status(500, "InternalError", "boom"), NoAnswerError, "boom"),
-        (Reply(status=502, body=b"<h1>\nBad Gateway"), NoAnswerError, "<h1> Bad Gateway"),
+        (Reply(status=502, body=b"<h1>\nBad Gateway"), NoAnswerError, "a page of HTML, «Bad Gateway»"),
     ],
 )
 def test_each_refusal_becomes_its_error_and_says_what_the_server_said(
@@ -320,6 +320,35 @@ def test_a_collection_deletion_is_limited_and_counted(api: Api) -> None:
     )
     assert f"{PODS}?limit=500&fieldSelector=reason%3DFailed" == api.stub.asked[0].path
     assert b"" == api.stub.asked[0].body
+
+
+def test_listed_pages_say_where_they_are_and_are_deleted_there(api: Api) -> None:
+    first = {"metadata": {"resourceVersion": "7", "continue": "a&b"}, "items": [{}, {}]}
+    api.answers(Reply(body=first), Reply(body={"metadata": {"resourceVersion": "7"}, "items": [{}]}))
+    pages = list(api.reads.listed_pages(PODS, limit=2, most=3, timeout_seconds=lambda: CALL))
+    assert [(2, 2), (1, 1)] == [(page.objects, page.limit) for page in pages]
+    for page in pages:
+        api.writes.delete_collection(PODS, limit=page.limit, place=page.place, timeout_seconds=CALL)
+    assert [f"{PODS}?limit=2", f"{PODS}?limit=1&continue=a%26b"] == [one.path for one in api.stub.asked[:2]]
+    assert [
+        f"{PODS}?limit=2&resourceVersion=7&resourceVersionMatch=Exact",
+        f"{PODS}?limit=1&continue=a%26b",
+    ] == [one.path for one in api.stub.asked[2:]]
+    # Without a body the server would take the list's revision for a precondition of each object.
+    assert ["DeleteOptions", "DeleteOptions"] == [one.json["kind"] for one in api.stub.asked[2:]]
+
+
+def test_no_more_is_listed_than_was_asked_for(api: Api) -> None:
+    api.answers(Reply(body={"metadata": {"continue": "more"}, "items": [{}, {}]}))
+    pages = list(api.reads.listed_pages(PODS, limit=2, most=4, timeout_seconds=lambda: CALL))
+    assert [2, 2] == [page.objects for page in pages]
+
+
+def test_a_place_whose_revision_is_gone_was_not_deleted(api: Api) -> None:
+    api.answers(status(410, "Expired", "too old"))
+    with pytest.raises(CompactedError, match="too old") as caught:
+        api.writes.delete_collection(PODS, limit=2, place={"continue": "old"}, timeout_seconds=CALL)
+    assert Touched.NOTHING == caught.value.touched
 
 
 def test_pages_go_on_where_the_last_one_ended(api: Api) -> None:
