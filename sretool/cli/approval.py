@@ -9,7 +9,7 @@ from sretool.errors import UsageError
 from sretool.knowledge.words import show_seconds
 from sretool.model import Risk
 from sretool.report.format import show_count, wrapped
-from sretool.report.plan_text import render_plan, stalls_of
+from sretool.report.plan_text import names_of, render_plan, stalls_of
 
 
 def choose_approver(*, level: str | None, accepted: Sequence[str], plan_on_screen: bool) -> Approver | None:
@@ -77,7 +77,7 @@ def render_question(plan: Plan, lock: str) -> list[str]:
 
 
 def _irreversible(plan: Plan) -> str:
-    return ", ".join(f"{c.verb} {c.label}" for c in plan.changes if c.risk is Risk.IRREVERSIBLE)
+    return ", ".join(names_of([change for change in plan.changes if change.risk is Risk.IRREVERSIBLE]))
 
 
 def _answer(ask: Callable[[str], str], plan: Plan, accepted: Sequence[str]) -> Approval:

@@ -1,51 +1,46 @@
-"""Threads that make changes side by side, and tell of it to the one thread that keeps the journal."""
+"""Threads that act or look side by side, and tell of it to the one thread that keeps the journal."""
 
+import dataclasses
 import signal
 import threading
 from collections.abc import Callable
 from queue import Empty, SimpleQueue
+from typing import Generic, TypeVar
 
-import msgspec
-
-from sretool.engine.events import Event
-from sretool.engine.fates import Attempt
-from sretool.engine.maker import Applied
-from sretool.model import Change
+Job = TypeVar("Job")
+News = TypeVar("News")
 
 
-class Broken(msgspec.Struct, frozen=True, kw_only=True):
-    """Making `change` raised what no step may raise: a bug."""
+@dataclasses.dataclass(frozen=True)
+class Broken(Generic[Job]):
+    """Acting on `job` raised what it may not raise: a bug."""
 
-    change: Change
+    job: Job
     error: BaseException
 
 
-News = Event | Applied | Attempt | Broken
-Make = Callable[[Change, Callable[[News], None]], None]
-
-
-class Crew:
+class Crew(Generic[Job, News]):
     """Daemon threads, so that a second Ctrl-C ends the program whatever they wait for. They only act and look."""
 
-    def __init__(self, make: Make, *, size: int) -> None:
-        self._make = make
-        self._given: SimpleQueue[Change | None] = SimpleQueue()
-        self._news: SimpleQueue[News] = SimpleQueue()
+    def __init__(self, act: Callable[[Job, Callable[[News], None]], None], *, size: int) -> None:
+        self._act = act
+        self._given: SimpleQueue[Job | None] = SimpleQueue()
+        self._news: SimpleQueue[News | Broken[Job]] = SimpleQueue()
         self._size = size
         for _ in range(size):
             threading.Thread(target=self._work, daemon=True).start()
 
-    def give(self, change: Change) -> None:
-        """Have `change` made by the next free thread."""
-        self._given.put(change)
+    def give(self, job: Job) -> None:
+        """Have the next free thread act on `job`."""
+        self._given.put(job)
 
-    def news(self) -> list[News]:
+    def news(self) -> list[News | Broken[Job]]:
         """Wait until one of the threads tells something; return all that was told."""
         return [self._news.get(), *self.news_at_hand()]
 
-    def news_at_hand(self) -> list[News]:
+    def news_at_hand(self) -> list[News | Broken[Job]]:
         """Return what was told, without waiting."""
-        found: list[News] = []
+        found: list[News | Broken[Job]] = []
         while True:
             try:
                 found.append(self._news.get_nowait())
@@ -58,10 +53,10 @@ class Crew:
             self._given.put(None)
 
     def _work(self) -> None:
-        # Signals are for the thread that keeps the journal: it holds them back while it writes.
+        # Signals are for the thread that keeps the journal: one that comes here would not wake it.
         signal.pthread_sigmask(signal.SIG_BLOCK, (signal.SIGINT, signal.SIGTERM, signal.SIGHUP))
-        while (change := self._given.get()) is not None:
+        while (job := self._given.get()) is not None:
             try:
-                self._make(change, self._news.put)
+                self._act(job, self._news.put)
             except BaseException as error:  # noqa: BLE001 - it is raised again, where it can end the run
-                self._news.put(Broken(change=change, error=error))
+                self._news.put(Broken(job=job, error=error))

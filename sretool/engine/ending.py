@@ -7,6 +7,7 @@ import msgspec
 from sretool.engine.plan import Plan
 from sretool.errors import Touched
 from sretool.model import Finding, Held, Severity
+from sretool.runbook.library import list_runbooks
 from sretool.runbook.model import VerdictNext
 
 # When several hold, the first of these is the exit code.
@@ -94,11 +95,15 @@ def ending_of_verify(after: Plan, verdicts: Mapping[str, VerdictNext], *, run_id
 def next_runbooks(plan: Plan, verdicts: Mapping[str, VerdictNext]) -> list[str]:
     """Return, for each cause that the runbook knows a successor for, what to run next."""
     causes = {finding.verdict for finding in plan.findings if finding.is_cause}
-    return [
-        f"{cause}: sretool runbook {after.next}" + (f" ({after.about})" if after.about else "")
-        for cause, after in verdicts.items()
-        if cause in causes
-    ]
+    return [f"{cause}: {successor(after)}" for cause, after in verdicts.items() if cause in causes]
+
+
+def successor(after: VerdictNext) -> str:
+    """Return what takes over: the command, or the name alone of a runbook that there is not (yet)."""
+    about = f" ({after.about})" if after.about else ""
+    if after.next in dict(list_runbooks()):
+        return f"sretool runbook {after.next}{about}"
+    return f"{after.next}{about}, by hand: there is no runbook for it"
 
 
 def declined(plan: Plan, how: str) -> Ending:

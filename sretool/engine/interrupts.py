@@ -1,13 +1,41 @@
 """Ctrl-C, SIGTERM and a lost terminal: the first asks the run to end cleanly, the second stops it there."""
 
 import signal
-from collections.abc import Iterator
+import threading
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from types import FrameType, TracebackType
-from typing import Any, Self
+from typing import Any, ClassVar, Self
 
 from sretool.clock import Clock
 from sretool.errors import InterruptedRunError
+
+
+class _Hold:
+    """Whether signals are held back, and those that came meanwhile. A process has one set of handlers, so one of
+    these."""
+
+    is_on = False
+    came: ClassVar[list[Callable[[], None]]] = []
+
+
+@contextmanager
+def held_back() -> Iterator[None]:
+    """Let something happen whole: what a signal would do inside is done at its end.
+
+    Masking signals would not do: the kernel gives them to another thread then, and Python runs their handlers in
+    the main thread all the same. In other threads nothing has to be held back.
+    """
+    if _Hold.is_on or threading.current_thread() is not threading.main_thread():
+        yield
+        return
+    _Hold.is_on = True
+    try:
+        yield
+    finally:
+        _Hold.is_on = False
+        while _Hold.came:
+            _Hold.came.pop(0)()
 
 
 class Interrupts:
@@ -56,6 +84,12 @@ class Interrupts:
     def _caught(self, number: int, _frame: FrameType | None) -> None:
         # A dropped SSH session ends like a request to terminate: 143 is the documented code.
         number = signal.SIGTERM if number == signal.SIGHUP else number
+        if _Hold.is_on:
+            _Hold.came.append(lambda: self._act_on(number))
+        else:
+            self._act_on(number)
+
+    def _act_on(self, number: int) -> None:
         if self._signal:
             raise InterruptedRunError("interrupted twice: stopped where it was", signal_number=number)
         self._signal = number

@@ -4,7 +4,6 @@ import datetime
 import errno
 import hashlib
 import os
-import signal
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any, Protocol
@@ -12,6 +11,7 @@ from typing import Any, Protocol
 import msgspec
 
 from sretool.clock import Clock
+from sretool.engine.interrupts import held_back
 from sretool.errors import StateError
 from sretool.folders import sync_folder
 from sretool.model import Result
@@ -55,10 +55,17 @@ class JournalView(Protocol):
         """Append several records with one fsync."""
 
 
+class WholeJournal(JournalView, Protocol):
+    """A journal with parts: what a playbook needs of one."""
+
+    def write_all(self, entries: Sequence[tuple[str, Mapping[str, Any]]], *, scope: str = "") -> None:
+        """Append several records of one part with one fsync."""
+
+
 class Scoped:
     """Of a journal the records of one part of a playbook: to its operation it is the whole journal."""
 
-    def __init__(self, journal: "Journal", scope: str) -> None:
+    def __init__(self, journal: WholeJournal, scope: str) -> None:
         self._journal = journal
         self._scope = scope
 
@@ -115,11 +122,8 @@ class Journal:
     def write_all(self, entries: Sequence[tuple[str, Mapping[str, Any]]], *, scope: str = "") -> None:
         """Append several records with one fsync. A signal waits until they are on disk: a record written and
         not remembered would break the chain."""
-        before = signal.pthread_sigmask(signal.SIG_BLOCK, (signal.SIGINT, signal.SIGTERM, signal.SIGHUP))
-        try:
+        with held_back():
             self._append([(kind, body, scope) for kind, body in entries])
-        finally:
-            signal.pthread_sigmask(signal.SIG_SETMASK, before)
 
     def _append(self, entries: Sequence[tuple[str, Mapping[str, Any], str]]) -> None:
         lines = b""

@@ -1,6 +1,6 @@
 """Runs a playbook: each stage looks, plans its runbooks together, asks once, carries them out in order."""
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
 
 import msgspec
@@ -13,7 +13,7 @@ from sretool.engine.operate import Approval, Approver
 from sretool.engine.plan import Plan
 from sretool.engine.playbook_ending import LookAgain, conclude
 from sretool.engine.playbook_run import PlaybookRun, StageState, plans_of, state_of
-from sretool.engine.playbook_stage import Planned, look_with, note, wait_for
+from sretool.engine.playbook_stage import NONE_NEEDED, Planned, look_with, note, wait_for
 from sretool.errors import InterruptedRunError, SretoolError, StateError, Touched
 from sretool.model import Identity, Known, Unknown
 from sretool.runbook.playbook import Part, Stage
@@ -71,17 +71,17 @@ class PlaybookOperation:
             self._locked.enter_context(operation.lock(identity))
             self._has_lock = True
 
-    def ended(self, operate: Callable[[], Ending]) -> Ending:
-        """Run `operate`; turn what stopped it into an ending; journal the ending."""
+    def ended(self, operate: Callable[[], Ending], *, again: str = "resume") -> Ending:
+        """Run `operate`; turn what stopped it into an ending, with the command that goes on; journal the ending."""
         try:
             ending = operate()
         except SretoolError as error:
             touched = self._run.touched
             ending = Ending(
-                exit_code=error.exit_code if touched == Touched.NOTHING else _code_part_way(error),
+                exit_code=_code_of(error, touched),
                 sentence=error.message,
                 touched=touched,
-                then="; ".join(part for part in (error.then, f"sretool resume {self.run_id}") if part),
+                then="; ".join(part for part in (error.then, f"sretool {again} {self.run_id}") if part),
             )
         try:
             self._run.journal.write("end", msgspec.to_builtins(ending))
@@ -95,10 +95,11 @@ class PlaybookOperation:
     # -- stages ---------------------------------------------------------------------------------------------
 
     def _stages(self, approver: Approver | None) -> Ending:
-        looks_again = self._run.touched == Touched.NOTHING  # what was read before a pause is old
+        is_unchanged = self._run.touched == Touched.NOTHING  # what was read and decided before a pause is old
+        is_told = False  # that it was interrupted
         for stage in self._run.playbook.stages:
-            state = state_of(self.records, stage.id)
-            if state.is_over and not (stage.only_looks and looks_again):
+            state = StageState() if is_unchanged else state_of(self.records, stage.id)
+            if state.is_over:
                 continue
             self._run.interrupts.check("between stages")
             if not self._is_wanted(stage) or not self._is_needed(stage, state):
@@ -108,9 +109,11 @@ class PlaybookOperation:
             self._run.emit(
                 events.StageEnded(stage=stage.id, exit_code=ending.exit_code, sentence=ending.sentence)
             )
+            is_told = bool(self._run.interrupts.requested) and ending.exit_code in _ENDS_ALL
             if self._stops(stage, ending, approver):
                 break
-        again = self._look_again() if self._run.touched != Touched.NOTHING else None
+        was_changed = self._run.touched != Touched.NOTHING
+        again = self._look_again() if was_changed and not is_told else None
         return conclude(self._run, again, may_ask=approver is not None)
 
     def _is_wanted(self, stage: Stage) -> bool:
@@ -132,12 +135,13 @@ class PlaybookOperation:
         return answer is True
 
     def _visit(self, stage: Stage, state: StageState, approver: Approver | None) -> Ending:
-        given = self._given(stage, state)
-        if isinstance(given, Unknown):
-            return Ending(exit_code=8, sentence=f"cannot tell with what to begin: {given.reason}")
-        if state.given is None or state.ending is not None:
-            note(self._run, stage, "begun", {"given": given})
-        parts = [(part, given[part.id]) for part in stage.parts if part.id in given]
+        begun = self._begun(stage, state)
+        if isinstance(begun, Unknown):
+            return Ending(exit_code=8, sentence=f"cannot tell with what to begin: {begun.reason}")
+        if begun != state or state.ending is not None:
+            note(self._run, stage, "begun", {"given": begun.given, "unsure": begun.unsure})
+        given = begun.given or {}
+        parts = [(part, dict(given[part.id])) for part in stage.parts if part.id in given]
         self._run.emit(
             events.StageBegan(
                 stage=stage.id,
@@ -146,6 +150,8 @@ class PlaybookOperation:
                 runbooks=tuple(part.book.name for part, _ in parts),
             )
         )
+        for part_id, why in begun.unsure.items():
+            self._run.emit(events.Noted(text=f"{part_id} is left out: {why}"))
         try:
             if stage.only_looks:
                 return look_with(self._run, stage, parts, phase="plan")
@@ -155,31 +161,32 @@ class PlaybookOperation:
         except SretoolError as error:
             return Ending(exit_code=error.exit_code, sentence=error.message, then=error.then)
 
-    def _given(self, stage: Stage, state: StageState) -> Known[dict[str, dict[str, str]]]:
-        """Return the parameters of each runbook of the stage that is needed; as they were, where it has begun."""
-        if state.given is not None and not stage.only_looks:
-            return {part: dict(values) for part, values in state.given.items()}
-        given: dict[str, dict[str, str]] = {}
+    def _begun(self, stage: Stage, state: StageState) -> Known[StageState]:
+        """Return the stage's runbooks that are needed, with their parameters: as they were, where one has begun."""
+        before = {} if stage.only_looks else state.given or {}
+        given: dict[str, Mapping[str, str]] = {}
+        unsure: dict[str, str] = {}
         for part in stage.parts:
+            if part.id in before:
+                given[part.id] = before[part.id]
+                continue
             needed = part.when.answer(self._run.value) if part.when else True
             if isinstance(needed, Unknown):
-                why = f"cannot tell whether it is needed: {needed.reason}"
-                note(self._run, stage, "blind", {"part": part.id, "why": why})
-                self._run.emit(events.Noted(text=f"{part.id} is left out: {why}"))
+                unsure[part.id] = f"cannot tell whether it is needed: {needed.reason}"
             if needed is not True:
                 continue
             resolved = self._run.given_for(part)
             if isinstance(resolved, Unknown):
                 return resolved
             given[part.id] = resolved
-        return given
+        return StageState(given=given, unsure=unsure)
 
     def _act(
         self, stage: Stage, parts: Sequence[tuple[Part, dict[str, str]]], approver: Approver | None
     ) -> Ending:
         planned = [self._plan(stage, part, given) for part, given in parts]
         if not planned:
-            return Ending(exit_code=0, sentence="none of its runbooks is needed")
+            return Ending(exit_code=0, sentence=NONE_NEEDED)
         changes = tuple(change for one in planned for change in one.plan.changes)
         if changes and approver is not None:
             whole = msgspec.structs.replace(
@@ -260,5 +267,7 @@ def _worst(endings: Sequence[Ending]) -> Ending:
     return min(endings, key=lambda ending: PRECEDENCE.index(ending.exit_code))
 
 
-def _code_part_way(error: SretoolError) -> int:
-    return error.exit_code if isinstance(error, InterruptedRunError) else 5
+def _code_of(error: SretoolError, touched: Touched) -> int:
+    if touched == Touched.UNKNOWN:
+        return 7
+    return error.exit_code if touched == Touched.NOTHING or isinstance(error, InterruptedRunError) else 5

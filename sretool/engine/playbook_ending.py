@@ -21,14 +21,14 @@ class LookAgain(msgspec.Struct, frozen=True, kw_only=True):
 
 
 def conclude(run: PlaybookRun, again: LookAgain | None, *, may_ask: bool) -> Ending:
-    """Return the ending of an execution. `again` is None when nothing was changed."""
+    """Return the ending of an execution. `again` is None when nothing was changed, or it was interrupted."""
     touched = run.touched
-    endings = list(_stages(run, touched=touched, may_ask=may_ask))
     plans = list(_looks(run, "verify" if again else "plan"))
+    endings = list(_stages(run, touched=touched, may_ask=may_ask, has_looked=bool(plans)))
     findings = merge_findings([finding for plan in plans for finding in plan.findings])
     if again and again.blind:
         endings.append(Ending(exit_code=8, sentence=f"the look afterwards: {again.blind}"))
-    endings += _of_findings(run, findings, touched=touched)
+    endings += _of_findings(run, findings, touched=touched, has_looked=bool(plans))
     ending = min(endings, key=lambda one: PRECEDENCE.index(one.exit_code))
     return msgspec.structs.replace(
         ending,
@@ -39,22 +39,31 @@ def conclude(run: PlaybookRun, again: LookAgain | None, *, may_ask: bool) -> End
     )
 
 
-def _stages(run: PlaybookRun, *, touched: Touched, may_ask: bool) -> Iterator[Ending]:
+def _stages(run: PlaybookRun, *, touched: Touched, may_ask: bool, has_looked: bool) -> Iterator[Ending]:
     """Yield what each stage adds to the ending."""
     is_due = False
     for stage in run.playbook.stages:
         state = state_of(run.journal.records, stage.id)
-        if state.left_out == "unknown" and (may_ask or not is_due):
-            yield Ending(exit_code=8, sentence=f"stage {stage.id}: {state.why}")
+        if may_ask or not is_due:
+            for why in _left_out(state):
+                yield Ending(exit_code=8, sentence=f"stage {stage.id}: {why}", then=run.command())
         if state.ending is None or state.ending.exit_code == 0:
             continue
         code = state.ending.exit_code
-        if code == 9 and (touched != Touched.NOTHING or not stage.only_looks):
+        if code == 9 and has_looked and (touched != Touched.NOTHING or not stage.only_looks):
             continue  # the looks say what remains
         if code in (4, 8) and not may_ask and is_due:
             continue  # planned on a cluster that an earlier stage will have changed
         is_due = is_due or code == 3
         yield _of_stage(run, stage, state, touched=touched, may_ask=may_ask)
+
+
+def _left_out(state: StageState) -> Iterator[str]:
+    """Yield why the stage, or runbooks of it, were left out because nobody could tell whether they are needed."""
+    if state.left_out == "unknown":
+        yield state.why
+    for part_id, why in state.unsure.items():
+        yield f"{part_id} was left out: {why}"
 
 
 def _of_stage(
@@ -74,7 +83,9 @@ def _of_stage(
     )
 
 
-def _of_findings(run: PlaybookRun, findings: Sequence[Finding], *, touched: Touched) -> Iterator[Ending]:
+def _of_findings(
+    run: PlaybookRun, findings: Sequence[Finding], *, touched: Touched, has_looked: bool
+) -> Iterator[Ending]:
     made = sum(len(done_outcomes([one])) for one in run.journal.records)
     was_changed = touched != Touched.NOTHING
     blind = next((finding.sentence for finding in findings if finding.blind), "")
@@ -84,12 +95,8 @@ def _of_findings(run: PlaybookRun, findings: Sequence[Finding], *, touched: Touc
     if cause:
         done = f"{made} changes made as planned, and a cause remains" if was_changed else "unhealthy"
         yield Ending(exit_code=9, sentence=f"{done}: {cause}")
-    yield Ending(
-        exit_code=0,
-        sentence=f"done and verified: {made} changes, and the causes are gone"
-        if was_changed
-        else "nothing to do",
-    )
+    verified = f"done and verified: {made} changes" + (", and the causes are gone" if has_looked else "")
+    yield Ending(exit_code=0, sentence=verified if was_changed else "nothing to do")
 
 
 def _looks(run: PlaybookRun, kind: str) -> Iterator[Plan]:

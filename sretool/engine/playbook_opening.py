@@ -7,6 +7,7 @@ from typing import Any
 from sretool.clock import Deadline
 from sretool.cluster import Cluster, ClusterEntry
 from sretool.documents import suggest
+from sretool.engine.ending import successor
 from sretool.engine.interrupts import Interrupts
 from sretool.engine.journal import Journal
 from sretool.engine.opening import Terms, begin_journal, connected, reopen_journal
@@ -14,7 +15,7 @@ from sretool.engine.playbook_run import PlaybookRun
 from sretool.engine.runs import new_run_id, runs_folder
 from sretool.errors import UsageError
 from sretool.model import Unknown
-from sretool.runbook.params import params_given, resolve_params
+from sretool.runbook.params import params_given, refuse, resolve_params
 from sretool.runbook.playbook import Playbook, given_of, value_of
 from sretool.runbook.playbook_loader import load_playbook
 
@@ -31,7 +32,7 @@ def opened_playbook(
 ) -> Iterator[PlaybookRun]:
     """Yield a new execution; `named` are the stages asked for. Journal and `may_write` as for a runbook's run."""
     _require_params(playbook, given)  # a wrong parameter leaves no folder behind
-    _require_stages(playbook, named)
+    named = _stages_named(playbook, named)
     run_id = new_run_id(terms.clock.now())
     begin = {
         "runbook": playbook.name,
@@ -82,7 +83,7 @@ def outline_of(playbook: Playbook) -> dict[str, Any]:
         "causes": playbook.causes,
         "numbers": {number.name: list(number.fact.words) for number in playbook.numbers},
         "next": {
-            verdict: f"sretool runbook {after.next}" + (f" ({after.about})" if after.about else "")
+            verdict: successor(after)
             for stage in playbook.stages
             for part in stage.parts
             for verdict, after in part.book.verdicts.items()
@@ -94,18 +95,31 @@ def outline_of(playbook: Playbook) -> dict[str, Any]:
 def _require_params(playbook: Playbook, given: Mapping[str, str]) -> None:
     """Raise UsageError for parameters that do not fit a runbook, where only they decide what it is given."""
     params = params_given(playbook.name, playbook.params, given)
+    problems: list[str] = []
     for stage in playbook.stages:
         for part in stage.parts:
             resolved = given_of(part, lambda mention: value_of(mention, params, {}))
-            if not isinstance(resolved, Unknown):
+            if isinstance(resolved, Unknown):
+                continue
+            try:
                 resolve_params(part.book, resolved)
+            except UsageError as error:
+                problems += [f"stage {stage.id}, {part.id}: {one}" for one in error.message.splitlines()]
+    refuse(problems, playbook.params)
 
 
-def _require_stages(playbook: Playbook, named: tuple[str, ...]) -> None:
-    known = [stage.id for stage in playbook.stages if not stage.only_looks]
+def _stages_named(playbook: Playbook, named: tuple[str, ...]) -> tuple[str, ...]:
+    """Return each stage that was asked for once; UsageError for one that cannot be."""
+    known = {stage.id: stage for stage in playbook.stages}
+    can_run = [stage.id for stage in playbook.stages if not stage.only_looks]
     for name in named:
         if name not in known:
-            raise UsageError(f"{playbook.name} has no stage {name!r} to run{suggest(name, known)}")
+            raise UsageError(f"{playbook.name} has no stage {name!r}{suggest(name, can_run)}")
+        if known[name].only_looks:
+            raise UsageError(
+                f"the stage {name} of {playbook.name} only looks: it runs whichever stage is named"
+            )
+    return tuple(dict.fromkeys(named))
 
 
 def _run(

@@ -14,7 +14,7 @@ from sretool.engine.context import Run
 from sretool.engine.ending import Ending
 from sretool.engine.events import Event, PlanReady, Sink
 from sretool.engine.interrupts import Interrupts
-from sretool.engine.journal import Journal, Record, Scoped
+from sretool.engine.journal import Record, Scoped, WholeJournal
 from sretool.engine.operate import touched_of
 from sretool.engine.plan import Plan
 from sretool.engine.resumption import Resumption
@@ -39,7 +39,7 @@ class PlaybookRun:
     cluster: Cluster
     clock: Clock
     deadline: Deadline
-    journal: Journal
+    journal: WholeJournal
     interrupts: Interrupts
     emit: Sink
     folder: Path
@@ -48,8 +48,11 @@ class PlaybookRun:
     unattended: bool = True
 
     def command(self, *more: str) -> str:
-        """Return the command that begins this playbook again in the same way: same parameters, same cluster."""
-        return command_of(self.playbook.name, self.playbook.origin, self.given, self.cluster.name, *more)
+        """Return the command that begins this playbook again in the same way: same stages, parameters, cluster."""
+        stages = [word for stage in self.named for word in ("--stage", stage)]
+        return command_of(
+            self.playbook.name, self.playbook.origin, self.given, self.cluster.name, *stages, *more
+        )
 
     def scope(self, stage: Stage, part: Part) -> str:
         """Return what the records of one runbook of a stage carry."""
@@ -110,18 +113,21 @@ def command_of(name: str, origin: str, given: Mapping[str, str], cluster: str, *
 class StageState(msgspec.Struct, frozen=True, kw_only=True):
     """What the journal says of a stage: begun with which parameters, ended how, or why it was left out.
 
-    `left_out` is `skipped`, `unknown` or `held`.
+    `unsure` are the runbooks of a stage that has begun that were left out because nobody could tell whether they
+    are needed, with the reason. `left_out` is `skipped`, `unknown` or `held`.
     """
 
     given: Mapping[str, Mapping[str, str]] | None = None
+    unsure: Mapping[str, str] = {}
     ending: Ending | None = None
     left_out: str = ""
     why: str = ""
 
     @property
     def is_over(self) -> bool:
-        """Tell whether a resume passes it by: it came to its end, or its condition did not hold."""
-        return self.left_out == "skipped" or (self.ending is not None and self.ending.exit_code in (0, 9))
+        """Tell whether a resume passes it by: all of it came to its end, or its condition did not hold."""
+        ended = self.ending is not None and self.ending.exit_code in (0, 9)
+        return self.left_out == "skipped" or (ended and not self.unsure)
 
 
 def state_of(records: Sequence[Record], stage: str) -> StageState:
@@ -133,7 +139,7 @@ def state_of(records: Sequence[Record], stage: str) -> StageState:
         body = record.body
         match body["state"]:
             case "begun":
-                state = StageState(given=body["given"])
+                state = StageState(given=body["given"], unsure=body["unsure"])
             case "ended":
                 state = msgspec.structs.replace(state, ending=msgspec.convert(body["ending"], Ending))
             case left_out:

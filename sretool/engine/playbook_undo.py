@@ -20,7 +20,7 @@ def undo_stages(run: PlaybookRun, operation: PlaybookOperation, approver: Approv
     if run.touched == Touched.NOTHING:
         return Ending(exit_code=0, sentence=f"run {run.id} changed nothing: there is nothing to undo")
     with operation.taken_up("undo"):
-        return operation.ended(lambda: _undo(run, approver))
+        return operation.ended(lambda: _undo(run, approver), again="undo")
 
 
 def _undo(run: PlaybookRun, approver: Approver | None) -> Ending:

@@ -4,7 +4,8 @@ from collections import deque
 from collections.abc import Callable, Sequence
 
 from sretool.engine.context import Run
-from sretool.engine.crew import Broken, Crew, News
+from sretool.engine.crew import Broken, Crew
+from sretool.engine.events import Event
 from sretool.engine.fates import Attempt, Fate, unknown
 from sretool.engine.maker import Applied, Maker
 from sretool.engine.progress import Progress
@@ -12,6 +13,8 @@ from sretool.errors import InterruptedRunError
 from sretool.model import Change
 
 THREADS = 8  # more of ours would only wait in the API server, before the requests of others
+
+News = Event | Applied | Attempt
 
 
 class Wave:
@@ -37,7 +40,7 @@ class Wave:
         After that, or after a Ctrl-C, nothing more is sent; what was sent is seen to its end. After a second
         Ctrl-C what was sent is recorded as unknown. InterruptedRunError when changes were kept back by one.
         """
-        crew = Crew(self._make_one, size=self._size)
+        crew: Crew[Change, News] = Crew(self._make_one, size=self._size)
         try:
             while self._send(crew):
                 if self._flying():
@@ -60,7 +63,7 @@ class Wave:
     def _flying(self) -> int:
         return len(self._sent) - len(self._applied)
 
-    def _send(self, crew: Crew) -> bool:
+    def _send(self, crew: Crew[Change, News]) -> bool:
         """Send what may be sent now; tell whether anything is under way."""
         while self._flying() < self._size and not self._must_stop():
             change = self._lanes.take()
@@ -74,7 +77,7 @@ class Wave:
     def _must_stop(self) -> bool:
         return bool(self._doubtful or self._bad or self._bug or self._run.interrupts.requested)
 
-    def _hear(self, news: Sequence[News]) -> None:
+    def _hear(self, news: Sequence[News | Broken[Change]]) -> None:
         ended = []
         for one in news:
             if isinstance(one, Attempt):
@@ -86,7 +89,7 @@ class Wave:
                     self._applied.append(one)
             elif isinstance(one, Broken):  # without an outcome it stays an open intent
                 self._bug = self._bug or one.error
-                del self._sent[one.change.key]
+                del self._sent[one.job.key]
             else:
                 self._run.emit(one)
         self._record(ended)
@@ -106,7 +109,7 @@ class Wave:
                 self._bad = one
         self._progress.record(ended)
 
-    def _abandon(self, crew: Crew, error: InterruptedRunError) -> None:
+    def _abandon(self, crew: Crew[Change, News], error: InterruptedRunError) -> None:
         now = self._run.clock.monotonic()
         ended = {one.change.key: one for one in crew.news_at_hand() if isinstance(one, Attempt)}
         self._progress.record(

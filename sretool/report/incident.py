@@ -25,15 +25,19 @@ class BeforeAfter(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class NotDone(msgspec.Struct, frozen=True, kw_only=True):
-    """What is left to do, why it was not done, and the commands for it."""
+    """What is left to do, in a few words and in a sentence, why it was not done, and the commands for it."""
 
+    short: str
     what: str
     why: str
     commands: tuple[str, ...] = ()
 
 
 class StageReport(msgspec.Struct, frozen=True, kw_only=True):
-    """One stage: `state` is `ended`, `skipped`, `unknown`, `held`, `open` or `not reached`."""
+    """One stage: `state` is `ended`, `skipped`, `unknown`, `held`, `open` or `not reached`.
+
+    `unsure` are its runbooks that were left out because nobody could tell whether they are needed, with the reason.
+    """
 
     id: str
     about: str
@@ -41,11 +45,16 @@ class StageReport(msgspec.Struct, frozen=True, kw_only=True):
     state: str
     sentence: str
     exit_code: int | None = None
+    unsure: Mapping[str, str] = {}
     runs: tuple[RunReport, ...] = ()
 
 
 class IncidentReport(msgspec.Struct, frozen=True, kw_only=True):
-    """What was wrong and why, what was done in which order, what is different now, and what is left."""
+    """What was wrong and why, what was done in which order, what is different now, and what is left.
+
+    `unclear` is what the looks could not tell, so that there may be more causes. Those `_left` are of the last
+    look; `causes_left` is None when nobody has looked since.
+    """
 
     run: str
     playbook: str
@@ -63,6 +72,8 @@ class IncidentReport(msgspec.Struct, frozen=True, kw_only=True):
     last: datetime.datetime
     causes: tuple[Finding, ...] = ()
     causes_left: tuple[Finding, ...] | None = None
+    unclear: tuple[str, ...] = ()
+    unclear_left: tuple[str, ...] = ()
     numbers: tuple[BeforeAfter, ...] = ()
     stages: tuple[StageReport, ...] = ()
     approvals: tuple[Approved, ...] = ()
@@ -98,7 +109,8 @@ def _fold(begin: Record, records: Sequence[Record]) -> IncidentReport:
         for part in one["runbooks"]
     ]
     order = {verdict: place for place, verdict in enumerate(outline["causes"])}
-    left = _causes(records, looks, "verify", order)
+    found = _causes(records, looks, "plan", order) or ()
+    left = None if _is_undone(records) else _causes(records, looks, "verify", order)
     return IncidentReport(
         run=body["run"],
         playbook=body["runbook"],
@@ -114,8 +126,10 @@ def _fold(begin: Record, records: Sequence[Record]) -> IncidentReport:
         accepted=tuple(body["accepted"]),
         began=begin.at,
         last=records[-1].at,
-        causes=_causes(records, looks, "plan", order) or (),
+        causes=found,
         causes_left=left,
+        unclear=tuple(_unclear(records, looks, "plan")),
+        unclear_left=tuple(_unclear(records, looks, "verify")) if left is not None else (),
         numbers=tuple(_number(records, name, words) for name, words in outline["numbers"].items()),
         stages=stages,
         approvals=tuple(
@@ -123,7 +137,7 @@ def _fold(begin: Record, records: Sequence[Record]) -> IncidentReport:
             for r in records
             if r.kind == "approval"
         ),
-        not_done=tuple(_not_done(body, stages, left)),
+        not_done=tuple(_not_done(body, stages, found, left)),
         timeline=tuple(_timeline(begin, records)),
         ending=msgspec.convert(last_end.body, Ending) if last_end and last_end.kind == "end" else None,
     )
@@ -146,6 +160,7 @@ def _stage(begin: Record, records: Sequence[Record], outline: Mapping[str, Any])
         state=word,
         sentence=sentence,
         exit_code=state.ending.exit_code if state.ending else None,
+        unsure=state.unsure,
         runs=tuple(runs),
     )
 
@@ -172,6 +187,31 @@ def _causes(
     return tuple(sorted(found.values(), key=lambda finding: order.get(finding.verdict, len(order))))
 
 
+def _unclear(records: Sequence[Record], scopes: Sequence[str], kind: str) -> Iterator[str]:
+    """Yield what the last looks of this kind could not tell, and why a runbook could not look at all."""
+    reasons = {f"{r.body['stage']}/{r.body['part']}": r.body["why"] for r in records if r.kind == "blind"}
+    for scope in scopes:
+        plans = plans_of(records, scope, kind)[-1:]
+        yield from (finding.sentence for plan in plans for finding in plan.findings if finding.blind)
+        if not plans and scope in reasons:
+            yield f"{scope} could not look: {reasons[scope]}"
+
+
+def name_of(finding: Finding) -> str:
+    """Return a cause in a few words: its verdict and what it is about."""
+    return f"{finding.verdict or 'cause'}{f' ({finding.subject})' if finding.subject else ''}"
+
+
+def _is_undone(records: Sequence[Record]) -> bool:
+    """Tell whether changes were taken back after the last look: it says nothing of how things are now."""
+    for record in reversed(records):
+        if record.kind == "verify":
+            return False
+        if record.kind == "intent" and record.body["change"]["reverses"]:
+            return True
+    return False
+
+
 def _number(records: Sequence[Record], name: str, words: Sequence[str]) -> BeforeAfter:
     """Return a fact as it was read last before its runbook changed or verified anything, and last of all."""
     stage, part, step, fact = words
@@ -188,28 +228,47 @@ def _number(records: Sequence[Record], name: str, words: Sequence[str]) -> Befor
     return BeforeAfter(name=name, fact=fact, before=before, after=after)
 
 
-def _not_done(
-    begin: Mapping[str, Any], stages: Sequence[StageReport], left: Sequence[Finding] | None
-) -> Iterator[NotDone]:
-    for finding in left or ():
+def _causes_left(begin: Mapping[str, Any], causes: Sequence[Finding], *, why: str) -> Iterator[NotDone]:
+    """Yield the causes; `why` is said of those that the playbook would have a remedy for."""
+    for finding in causes:
         after = begin["outline"]["next"].get(finding.verdict, "")
+        has_runbook = after.startswith("sretool ")
+        no_remedy = "this playbook has no remedy for it" + ("" if has_runbook else f": {after}")
         yield NotDone(
+            short=name_of(finding),
             what=finding.sentence,
-            why="this playbook has no further remedy for it",
-            commands=(after.partition(" (")[0],) if after else (),
+            why=no_remedy if after else why,
+            commands=(after.partition(" (")[0],) if has_runbook else (),
         )
+
+
+def _not_done(
+    begin: Mapping[str, Any],
+    stages: Sequence[StageReport],
+    found: Sequence[Finding],
+    left: Sequence[Finding] | None,
+) -> Iterator[NotDone]:
+    if left is not None:
+        yield from _causes_left(begin, left, why="it was still found afterwards")
+    elif any(run.changes for stage in stages for run in stage.runs):
+        yield from _causes_left(begin, found, why="nobody has looked since whether it is gone")
+    else:
+        yield from _causes_left(begin, found, why="nothing was changed")
     for stage in stages:
-        what = f"stage {stage.id}" + (f" ({stage.about})" if stage.about else "")
+        short = f"stage {stage.id}"
+        what = short + (f" ({stage.about})" if stage.about else "")
         if stage.state == "held":
             command = command_of(
                 begin["runbook"], begin["origin"], begin["given"], begin["cluster"], "--stage", stage.id
             )
-            yield NotDone(what=what, why=stage.sentence, commands=(command,))
+            yield NotDone(short=short, what=what, why=stage.sentence, commands=(command,))
         elif stage.state in ("unknown", "open", "not reached") or stage.exit_code not in (None, 0, 9):
-            yield NotDone(what=what, why=stage.sentence or stage.state)
+            yield NotDone(short=short, what=what, why=stage.sentence or stage.state)
+        for part, why in stage.unsure.items():
+            yield NotDone(short=f"{part} of {short}", what=f"{part} of {what}", why=why)
         for run in stage.runs if stage.gate != "none" else ():
             for held in run.held:
-                yield NotDone(what=held.what, why=held.why, commands=held.commands)
+                yield NotDone(short=held.what, what=held.what, why=held.why, commands=held.commands)
 
 
 def _timeline(begin: Record, records: Sequence[Record]) -> Iterator[Moment]:

@@ -136,12 +136,26 @@ def _batches(changes: Sequence[Change]) -> Iterable[tuple[Change, ...]]:
         yield tuple(alike)
 
 
+def names_of(changes: Sequence[Change]) -> list[str]:
+    """Return the changes as `defragment m1`; many batches of one thing by the first and the last."""
+    names: list[str] = []
+    for alike in _batches(changes):
+        if len(alike) > _MOST_LISTED:
+            names.append(_from_to(alike))
+        else:
+            names += [f"{one.verb} {one.label}" for one in alike]
+    return names
+
+
+def _from_to(alike: Sequence[Change]) -> str:
+    return f"{alike[0].verb} {alike[0].label} to {alike[-1].label.rpartition(', ')[2]}"
+
+
 def _many(number: int, alike: Sequence[Change], columns: int, *, verbose: bool) -> list[str]:
     first, last = alike[0], alike[-1]
     head = f"  {number:>2} to {number + len(alike) - 1} "
     inner = " " * len(head)
-    what = f"{first.verb} {first.label} to {last.label.rpartition(', ')[2]} ({first.risk})"
-    lines = wrapped(what, first=head, columns=columns)
+    lines = wrapped(f"{_from_to(alike)} ({first.risk})", first=head, columns=columns)
     lines += wrapped(f"because {first.reason} each, the last {last.reason}", first=inner, columns=columns)
     whole = Cost(seconds=sum(one.cost.seconds for one in alike))
     for part in _terms(msgspec.structs.replace(first, cost=whole)):

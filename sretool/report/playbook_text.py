@@ -1,13 +1,18 @@
 """The incident report as Markdown: a hand-over in ten lines first, then causes, numbers, deeds, what is left."""
 
-from collections.abc import Iterable, Sequence
+import itertools
+import re
+from collections.abc import Iterable, Iterator, Sequence
 
 from sretool.errors import EXIT_CODES
 from sretool.knowledge.words import show_seconds
 from sretool.model import Finding
+from sretool.report.fold import MadeChange
 from sretool.report.format import printable, show_count, show_time, show_value
-from sretool.report.incident import IncidentReport
+from sretool.report.incident import IncidentReport, name_of
 from sretool.report.plan_text import SNAPSHOT_WARNING, severity_word
+
+_NUMBER = re.compile(r"/\d+$")
 
 
 def render_incident(report: IncidentReport, *, journal: str) -> list[str]:
@@ -19,7 +24,9 @@ def render_incident(report: IncidentReport, *, journal: str) -> list[str]:
     lines += ["", "## What was done", *_done(report)]
     lines += ["", "## What was not done, and why", *_not_done(report)]
     lines += ["", "## Stages", "", "| stage | gate | how it ended |", "|---|---|---|"]
-    lines += [f"| {one.id} | {one.gate} | {one.state}: {_cell(one.sentence)} |" for one in report.stages]
+    for one in report.stages:
+        ended = f"{one.state}: {one.sentence}" if one.sentence else one.state
+        lines.append(f"| {one.id} | {one.gate} | {_cell(ended)} |")
     lines += ["", "## Timeline", "", "| time (UTC) | seconds | |", "|---|--:|---|"]
     lines += [f"| {one.at:%H:%M:%S} | {one.seconds:.1f} | {_cell(one.text)} |" for one in report.timeline]
     lines += _by_hand(report)
@@ -32,22 +39,22 @@ def _handover(report: IncidentReport, journal: str) -> Iterable[tuple[str, str]]
     yield "when", f"{show_time(report.began)}, {show_seconds(seconds)}, by {report.user}@{report.host}"
     members = show_count(len(report.identity.etcd_member_ids), "member")
     yield "cluster", f"etcd {report.identity.etcd_cluster_id or 'not seen'}, {members}"
-    yield "causes", _names(report.causes)
-    yield "approved", "; ".join(one.how for one in report.approvals) or "nothing"
-    done = [f"{one.verb} {one.label}" for one in report.changes if one.result == "done"]
+    yield "causes", _names(report.causes, report.unclear)
+    yield "approved", "; ".join(dict.fromkeys(one.how for one in report.approvals)) or "nothing"
+    done = [_deed(alike) for alike in _batches(report.changes) if alike[0].result == "done"]
     more = f" and {len(done) - 8} more" if len(done) > 8 else ""
     yield "did", ", ".join(done[:8]) + more if done else "nothing: the cluster was not changed"
-    yield "now", "not looked at again" if report.causes_left is None else _names(report.causes_left)
-    yield "left", "; ".join(one.what for one in report.not_done) or "nothing"
+    left = report.causes_left
+    yield "now", "not looked at again" if left is None else _names(left, report.unclear_left)
+    yield "left", "; ".join(one.short for one in report.not_done) or "nothing"
     yield "ended", _ended(report)
     yield "record", journal
 
 
-def _names(findings: Sequence[Finding]) -> str:
-    return (
-        "; ".join(f"{one.verdict or 'cause'}{f' ({one.subject})' if one.subject else ''}" for one in findings)
-        or "none found"
-    )
+def _names(findings: Sequence[Finding], unclear: Sequence[str]) -> str:
+    more = "; ".join(f"could not tell: {one}" for one in unclear)
+    names = "; ".join(name_of(one) for one in findings)
+    return "; ".join(one for one in (names, more) if one) or "none found"
 
 
 def _ended(report: IncidentReport) -> str:
@@ -59,7 +66,7 @@ def _ended(report: IncidentReport) -> str:
 
 def _causes(report: IncidentReport) -> Iterable[str]:
     if not report.causes:
-        yield "\nNone was found."
+        yield "\nNone was found." if not report.unclear else "\nNone was found, but not all could be told."
     for number, finding in enumerate(report.causes, start=1):
         verdict = f" `{finding.verdict}`" if finding.verdict else ""
         yield ""
@@ -70,6 +77,8 @@ def _causes(report: IncidentReport) -> Iterable[str]:
             yield f"   - {_one_line(f'{one.what}: {one.value}{limit}{source}')}"
         for follows in finding.follows:
             yield f"   - so: {_one_line(follows)}"
+    if report.unclear:
+        yield from ("", *(f"- could not tell: {_one_line(one)}" for one in report.unclear))
 
 
 def _numbers(report: IncidentReport) -> Iterable[str]:
@@ -93,14 +102,32 @@ def _done(report: IncidentReport) -> Iterable[str]:
     yield ""
     number = 0
     for stage in report.stages:
-        for change in (change for run in stage.runs for change in run.changes):
+        for alike in _batches([change for run in stage.runs for change in run.changes]):
             number += 1
-            took = f" in {show_seconds(change.seconds)}" if change.seconds is not None else ""
-            yield f"{number}. {stage.id}: {change.verb} {change.label}: **{change.result}**{took} ({change.risk})"
-            if change.evidence:
-                yield f"   - {_one_line(change.evidence)}"
+            first = alike[0]
+            seconds = [one.seconds for one in alike if one.seconds is not None]
+            took = f" in {show_seconds(sum(seconds))}" if seconds else ""
+            yield f"{number}. {stage.id}: {_deed(alike)}: **{first.result}**{took} ({first.risk})"
+            if first.evidence and len(alike) == 1:
+                yield f"   - {_one_line(first.evidence)}"
     if any(run.saved_secrets for stage in report.stages for run in stage.runs):
         yield f"\nNote: {SNAPSHOT_WARNING}."
+
+
+def _batches(changes: Sequence[MadeChange]) -> Iterator[tuple[MadeChange, ...]]:
+    """Yield neighbours that differ by the number of their batch alone together, every other change by itself."""
+    for _, alike in itertools.groupby(
+        changes, key=lambda one: (_NUMBER.sub("", one.key), one.result, one.reverses)
+    ):
+        yield tuple(alike)
+
+
+def _deed(alike: Sequence[MadeChange]) -> str:
+    first = alike[0]
+    deed = f"{'taken back: ' if first.reverses else ''}{first.verb} {first.label}"
+    if len(alike) == 1:
+        return deed
+    return f"{deed} to {alike[-1].label.rpartition(', ')[2]} ({len(alike)} changes)"
 
 
 def _not_done(report: IncidentReport) -> Iterable[str]:

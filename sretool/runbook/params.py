@@ -42,7 +42,7 @@ def resolve_params(runbook: Runbook, given: Mapping[str, str]) -> dict[str, obje
     UsageError names every wrong name and value, also one that a step does not take.
     """
     params = params_given(runbook.name, runbook.params, given)
-    _refuse([one for spec in runbook.steps for one in _step_problems(spec, params)], runbook.params)
+    refuse([one for spec in runbook.steps for one in _step_problems(spec, params)], runbook.params)
     return params
 
 
@@ -60,11 +60,12 @@ def params_given(owner: str, declared: Sequence[ParamSpec], given: Mapping[str, 
             params[name] = parse_given(text, known[name].type)
         except ShapeError as error:
             problems.append(f"-p {name}={text}: {error}")
-    _refuse(problems, declared)
+    refuse(problems, declared)
     return params
 
 
-def _refuse(problems: Sequence[str], declared: Sequence[ParamSpec]) -> None:
+def refuse(problems: Sequence[str], declared: Sequence[ParamSpec]) -> None:
+    """Raise UsageError with all of `problems` and the parameters that there are; nothing when there is none."""
     if problems:
         then = "; ".join(f"-p {param.name}: {param.about} ({param.type})" for param in declared)
         raise UsageError("\n".join(problems), then=then)

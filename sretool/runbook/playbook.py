@@ -26,7 +26,8 @@ class Part(msgspec.Struct, frozen=True, kw_only=True):
 class Stage(msgspec.Struct, frozen=True, kw_only=True):
     """A stage. Its runbooks are planned together, asked about once, and carried out in order.
 
-    `gate` is `none` (it only looks), `ask`, or `held` (it runs only when it is named).
+    `gate` is `none` (it only looks, with all of its runbooks at once), `ask`, or `held` (it runs only when it is
+    named).
     """
 
     id: str

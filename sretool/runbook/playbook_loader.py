@@ -1,7 +1,7 @@
 """Turns a playbook's file into a checked `Playbook`, or names every problem of it at once."""
 
 import re
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Container, Mapping, Sequence
 from typing import Any
 
 from sretool.documents import Document, NodePath, Problems, scan_document, suggest
@@ -92,27 +92,32 @@ class _Reading(Reading):
         ]
         self._check_ids("stages", shapes, "stage")
         self._all_stages = frozenset(shape["id"] for shape in shapes if "id" in shape)
-        return tuple(self._stage(index, shape) for index, shape in enumerate(shapes))
+        written = [frozenset(inner) if isinstance(inner, dict) else frozenset() for inner in value]
+        return tuple(self._stage(index, shape, written[index]) for index, shape in enumerate(shapes))
 
-    def _stage(self, index: int, shape: dict[str, Any]) -> Stage:
+    def _stage(self, index: int, shape: dict[str, Any], written: Container[str]) -> Stage:
+        """Return the stage; `written` are all of its keys, also those whose values have a problem."""
         path = ("stages", index)
         stage_id, gate = shape.get("id", ""), shape.get("gate", "ask")
         when = self._condition((*path, "when"), shape.get("when"), stage_id)
         parts, kinds = self._parts((*path, "runbooks"), shape.get("runbooks", []), stage_id)
         self._kinds.setdefault(stage_id, kinds)
-        if ("until" in shape) != ("timeout" in shape):
+        if ("until" in written) != ("timeout" in written):
             self._add(path, "until and timeout belong together: what is waited for, and how long")
         elif "until" in shape and gate == "none":
             self._add((*path, "until"), "a stage that only looks has nothing to wait for")
         if "timeout" in shape:
             self._check_positive((*path, "timeout"), shape["timeout"])
+        until = self._condition((*path, "until"), shape.get("until"), "")
+        if until and not any(one.root == "stages" and one.words[0] == stage_id for one in until.mentions):
+            self._add((*path, "until"), f"asks nothing about {stage_id}: only its own runbooks look again")
         return Stage(
             id=stage_id,
             about=shape.get("about", ""),
             parts=parts,
             when=when,
             gate=gate,
-            until=self._condition((*path, "until"), shape.get("until"), ""),
+            until=until,
             timeout_seconds=float(shape.get("timeout", 0.0)),
             on_failure=shape.get("on_failure", "stop"),
         )
@@ -126,7 +131,7 @@ class _Reading(Reading):
             shape = read_fields(self._document, (*path, index), inner, PartShape, self._problems)
             name = shape.get("run")
             part_id = shape.get("as_") or re.sub(r"\W", "_", (name or "").rpartition("/")[2].split(".")[0])
-            if part_id in kinds:
+            if part_id and part_id in kinds:
                 self._add(
                     (*path, index), f"{part_id} is there twice in {stage}: give one another name with as"
                 )

@@ -138,7 +138,18 @@ def _read(value: object, annotation: Any) -> Any:
             if not isinstance(value, list) or not value:
                 raise ShapeError(f"must be a list with at least one entry, not {shown(value or None)}")
             return value
+        if origin is dict and isinstance(value, dict):
+            _check_entries(value, inner[1])
     return convert(value, annotation)
+
+
+def _check_entries(value: dict[str, Any], annotation: Any) -> None:
+    """Raise ShapeError for the first value that does not fit, with its key, which the library does not tell."""
+    for key, one in value.items():
+        try:
+            convert(one, annotation)
+        except ShapeError as error:
+            raise ShapeError(str(error), (key, *error.path)) from error
 
 
 def _parse_unit(wanted: type, value: object) -> object:

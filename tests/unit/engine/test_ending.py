@@ -2,9 +2,10 @@
 
 import pytest
 
-from sretool.engine.ending import PRECEDENCE, code_of_look, worst
+from sretool.engine.ending import PRECEDENCE, code_of_look, successor, worst
 from sretool.errors import EXIT_CODES
 from sretool.model import Finding, Held, Severity
+from sretool.runbook.model import VerdictNext
 
 CAUSE = Finding(severity=Severity.WARNING, sentence="slow disk", verdict="disk-slow-minority")
 CRITICAL = Finding(severity=Severity.CRITICAL, sentence="no leader")
@@ -44,3 +45,15 @@ def test_precedence(codes, expected):
 )
 def test_what_a_look_alone_deserves(findings, held, due, expected):
     assert expected == code_of_look(findings, held, due=due)
+
+
+@pytest.mark.parametrize(
+    ("after", "words"),
+    [
+        (VerdictNext(next="etcd-defrag"), "sretool runbook etcd-defrag"),
+        (VerdictNext(next="etcd-defrag", about="one disk"), "sretool runbook etcd-defrag (one disk)"),
+        (VerdictNext(next="buy-a-disk"), "buy-a-disk, by hand: there is no runbook for it"),
+    ],
+)
+def test_what_takes_over_is_a_command_only_where_there_is_that_runbook(after, words):
+    assert successor(after) == words

@@ -1,5 +1,6 @@
 """Many batches of one thing are one entry of the plan's text, with their numbers and their whole cost."""
 
+from sretool.cli.approval import render_question
 from sretool.model import Change, Cost, Effect, Risk
 from sretool.report.plan_text import render_changes
 from tests.support.sample_run import sample_plan
@@ -37,3 +38,10 @@ def test_more_than_three_batches_are_one_entry_and_the_next_change_goes_on_count
 
 def test_three_batches_are_listed_each():
     assert shown(batch(3), batch(2), batch(1)).count("delete-events") == 3
+
+
+def test_the_question_names_many_batches_once():
+    text = " ".join(
+        " ".join(render_question(sample_plan(changes=[batch(n) for n in range(223, 0, -1)]), "lock")).split()
+    )
+    assert "There is no way back from: delete-events BackOff in shop, batch 223 to batch 1." in text

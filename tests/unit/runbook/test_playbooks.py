@@ -100,6 +100,14 @@ WHOLE_FILES = [
         ["6:6: numbers.a: look.look.status has no fact size"],
     ),
     (f"{HEAD}stages:\n{LOOK}numbers:\n  a: 1 + 1\n", ["6:6: numbers.a: must be one stages.STAGE"]),
+    (f"{HEAD}stages:\n{LOOK}numbers:\n  a: 1\n", ['6:6: numbers.a: must be text: quote it, "1"']),
+    (
+        f"{HEAD}stages:\n- {{id: a, runbooks: [{{}}, {{}}]}}\n",
+        [
+            "4:22: stages[0].runbooks[0] has no run: it is required",
+            "4:26: stages[0].runbooks[1] has no run: it is required",
+        ],
+    ),
 ]
 
 
@@ -191,6 +199,19 @@ STAGES = [
     (
         "- {id: b, gate: none, until: ▸stages.b.look.status.members > 1, timeout: 5s, runbooks: [{run: look}]}\n",
         "a stage that only looks has nothing to wait for",
+    ),
+    (
+        "- {id: b, until: ▸stages.look.look.status.members > 1, timeout: 5s, runbooks: [{run: look}]}\n",
+        "asks nothing about b: only its own runbooks look again",
+    ),
+    ("- {id: b, until: ▸'true', timeout: 5s, runbooks: [{run: look}]}\n", "asks nothing about b"),
+    (
+        "- {id: b, until: stages.b.look.status.members > 1, timeout: ▸5, runbooks: [{run: look}]}\n",
+        "timeout: 5 has no unit: write 5s",
+    ),
+    (
+        "- {id: b, until: stages.b.look.status.members > 1, timeout: ▸0s, runbooks: [{run: look}]}\n",
+        "timeout: must be more than nothing",
     ),
 ]
 
