@@ -1,4 +1,4 @@
-"""`python -m bench [NAME…]`: run measures, print a table, keep a JSON file. It never fails by time."""
+"""`python -m bench [NAME…] [--case TEXT]`: run measures, print a table, keep a JSON file. Time never fails it."""
 
 import argparse
 import datetime
@@ -29,7 +29,9 @@ def main(arguments: Sequence[str]) -> int:
     """Return 0 when every measure ran and gave right answers, whatever its time; else 1."""
     parser = argparse.ArgumentParser(prog="python -m bench", description=__doc__)
     parser.add_argument("names", nargs="*", metavar="NAME", help=f"one of: {', '.join(MEASURES)} (all)")
-    names = parser.parse_args(arguments).names
+    parser.add_argument("--case", default="", metavar="TEXT", help="only cases with TEXT in their name")
+    given = parser.parse_args(arguments)
+    names = given.names
     for name in names:
         if name not in MEASURES:
             parser.error(f"there is no measure {name!r}: choose of {', '.join(MEASURES)}")
@@ -38,7 +40,7 @@ def main(arguments: Sequence[str]) -> int:
     results: list[Result] = []
     with open_stage(_tell) as stage:
         for name in names or MEASURES:
-            results += _run(name, stage)
+            results += _run(name, stage, only=given.case)
     path = report.keep(results, began=began)
     missed = sum(not verdict.met for result in results for verdict in result.verdicts)
     failed = sum(bool(result.failure) for result in results)
@@ -47,11 +49,13 @@ def main(arguments: Sequence[str]) -> int:
     return 1 if failed else 0
 
 
-def _run(name: str, stage: Stage) -> list[Result]:
+def _run(name: str, stage: Stage, *, only: str) -> list[Result]:
     began = time.monotonic()
     results: list[Result] = []
     try:
         for case in import_module(f"bench.measures.{MEASURES[name]}").cases(stage):
+            if only not in case.name:
+                continue
             results.append(run_case(name, case, _tell))
             print("\n".join(report.render(results[-1])), flush=True)
     except (SretoolError, WrongAnswerError, OSError) as error:

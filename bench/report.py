@@ -23,14 +23,15 @@ def render(result: Result) -> list[str]:
     names = list(result.sides)
     width = max(len(name) for name in names)
     for quantity in result.sides[names[0]]:
-        first, *peers = (result.sides[name][quantity] for name in names)
-        if not any(one.max for one in (first, *peers)):
+        first = result.sides[names[0]][quantity]
+        peers = {name: result.sides[name][quantity] for name in names[1:] if quantity in result.sides[name]}
+        if not any(one.max for one in (first, *peers.values())):
             continue  # nothing of it happened on any side
         lines.append(f"  {quantity:<48}{'min':>9}{'median':>9}{'max':>9}{'ratio':>8}{'min':>7}")
         lines.append(f"    {names[0]:<{max(width, 44)}}{_spread(first)}")
         lines += [
             f"    {name:<{max(width, 44)}}{_spread(peer)}{_ratios(first, peer)}"
-            for name, peer in zip(names[1:], peers, strict=True)
+            for name, peer in peers.items()
         ]
     return lines + [f"  goal: {_goal(verdict)}" for verdict in result.verdicts]
 

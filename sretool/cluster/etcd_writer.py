@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from sretool.clients.etcd import Delete, Equals
+from sretool.clients.etcd import Delete, Unwritten
 from sretool.clock import Deadline
 from sretool.cluster.etcd_questions import PROBE_KEY
 from sretool.cluster.snapshots import save_snapshot
@@ -70,14 +70,15 @@ class EtcdWriter:
             timeout_seconds=self._deadline.cap(WRITE_SECONDS),
         )
 
-    def delete_unchanged(self, keys: Sequence[tuple[bytes, int]], *, through: str) -> bool:
-        """Delete all of the keys in one transaction if each still has its mod revision, else none of them.
+    def delete_unchanged(self, runs: Sequence[tuple[bytes, bytes]], *, revision: int, through: str) -> bool:
+        """Delete in one transaction every key of `runs`, from its first to its last, if none of them was written
+        after `revision`, at which they were read; else nothing.
 
-        At most 128. Tell whether they were deleted.
+        At most 128 runs. Tell whether they were deleted.
         """
         result = self._connections.writes(through).txn(
-            [Equals(key=key, target="mod_revision", number=revision) for key, revision in keys],
-            [Delete(key=key) for key, _ in keys],
+            [Unwritten(key=first, last=last, revision=revision) for first, last in runs],
+            [Delete(key=first, range_end=last + b"\0") for first, last in runs],
             timeout_seconds=self._deadline.cap(WRITE_SECONDS),
         )
         return result.succeeded

@@ -5,47 +5,66 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+from sretool.clients.kubernetes import ListedPage
 from sretool.cluster.etcd_writer import EtcdWriter
-from sretool.cluster.event_exports import append_stored_events
+from sretool.cluster.event_exports import append_stored_events, export_events
 from sretool.cluster.kubernetes_writer import KubernetesWriter
 from sretool.cluster.pacing import Pace
-from sretool.errors import ConflictError, NotFoundError, UnreachableError
-from sretool.knowledge.event_groups import BATCH_LIMIT, selector_of
+from sretool.errors import CompactedError, ConflictError, NotFoundError, UnreachableError
+from sretool.knowledge.event_groups import selector_of
 from sretool.knowledge.kubernetes_paths import collection_path, object_path
+from sretool.knowledge.stored_events import StoredPage
 
-_LARGEST_PAGE, _LEAST_PAGE = BATCH_LIMIT, 25
-_LARGEST_TRANSACTION, _LEAST_TRANSACTION = 100, 10  # etcd takes 128 operations in one
-_PAGE = 1000
+_LARGEST_PAGE, _LEAST_PAGE = 125, 25
+_LISTS = 3  # a list whose revision is compacted before its pages are deleted is made anew
+_LARGEST_TRANSACTION, _LEAST_TRANSACTION = 250, 25
+_RUNS = 100  # etcd takes 128 operations in one transaction
+_PAGE = 2000
 
 
 def pace_through_api() -> Pace:
-    """Return the pace of all deletions through the API server of one run."""
-    return Pace(largest=_LARGEST_PAGE, least=_LEAST_PAGE, slots=8)
+    """Return the pace of all deletions through the API server of one run: more at once make others wait longer,
+    and hardly delete faster, for the server's and etcd's cores are busy with these."""
+    return Pace(largest=_LARGEST_PAGE, least=_LEAST_PAGE, slots=3)
 
 
 def pace_in_etcd() -> Pace:
-    """Return the pace of all deletions in etcd of one run: few at once, for etcd applies one after the other."""
-    return Pace(largest=_LARGEST_TRANSACTION, least=_LEAST_TRANSACTION, slots=3)
+    """Return the pace of all deletions in etcd of one run: one at once, for etcd applies one after the other, and
+    every read through consensus waits for what stands before it."""
+    return Pace(largest=_LARGEST_TRANSACTION, least=_LEAST_TRANSACTION, slots=1)
 
 
-def delete_through_api(write: KubernetesWriter, selection: Mapping[str, Any], pace: Pace) -> None:
+def export_through_api(write: KubernetesWriter, selection: Mapping[str, Any], pace: Pace) -> None:
+    """Export what a change selects as fast as others' requests allow: a list costs them as much as a deletion."""
+    with pace.beside(write.read_one_object), pace.turn():
+        export_events(write, selection)
+
+
+def delete_through_api(
+    write: KubernetesWriter, selection: Mapping[str, Any], pace: Pace, *, objects: int
+) -> None:
     """Delete what a change selects: each event only as it was read, or limited pages of whatever has the reason.
 
-    Harmless where they are gone. RemoteError, NoAnswerError when some may be gone.
+    `objects` is how many there were at the look. Harmless where they are gone. RemoteError, NoAnswerError when
+    some may be gone.
     """
     with pace.beside(write.read_one_object):
         if selection["each"]:
             _delete_each(write, selection, pace)
         else:
-            _delete_pages(write, selection, pace)
+            _delete_pages(write, selection, pace, objects=objects)
 
 
 def _delete_each(write: KubernetesWriter, selection: Mapping[str, Any], pace: Pace) -> None:
-    left = [tuple(one) for one in selection["each"]]
-    while left:
-        with pace.turn() as size:
-            part, left = left[:size], left[size:]
-            write.side_by_side(part, lambda one: _delete_one(write, selection["namespace"], *one))
+    each, size = [tuple(one) for one in selection["each"]], pace.size
+    parts = [each[start : start + size] for start in range(0, len(each), size)]
+
+    def delete(part: Sequence[tuple[str, str, str]]) -> None:
+        with pace.turn():
+            for one in part:
+                _delete_one(write, selection["namespace"], *one)
+
+    write.side_by_side(parts, delete)
 
 
 def _delete_one(write: KubernetesWriter, namespace: str, name: str, uid: str, version: str) -> None:
@@ -57,14 +76,30 @@ def _delete_one(write: KubernetesWriter, namespace: str, name: str, uid: str, ve
         return  # gone already, or written again: then it is younger than the age asked for
 
 
-def _delete_pages(write: KubernetesWriter, selection: Mapping[str, Any], pace: Pace) -> None:
+def _delete_pages(write: KubernetesWriter, selection: Mapping[str, Any], pace: Pace, *, objects: int) -> None:
+    """Delete up to the limit: listed once, then page beside page, which the server takes one event at a time."""
     path = collection_path("v1", "events", namespace=selection["namespace"])
-    left = selection["limit"]
-    while left:
-        with pace.turn() as size:
-            limit = min(size, left)
-            gone = write.delete_collection(path, limit=limit, field_selector=selector_of(selection["reason"]))
-        left = left - limit if gone >= limit else 0
+    selector, left = selector_of(selection["reason"]), selection["limit"]
+    if objects <= pace.size:
+        with pace.turn():
+            write.delete_collection(path, limit=left, field_selector=selector)
+        return
+    for _ in range(_LISTS):
+        pages = list(write.listed_pages(path, limit=pace.size, most=left, field_selector=selector))
+        gone = write.side_by_side(pages, lambda page: _delete_page(write, path, selector, page, pace))
+        left -= sum(gone)
+        if all(gone):
+            return
+
+
+def _delete_page(write: KubernetesWriter, path: str, selector: str, page: ListedPage, pace: Pace) -> int:
+    """Return how many of a page may be gone; none when it must be listed anew."""
+    with pace.turn():
+        try:
+            write.delete_collection(path, limit=page.limit, field_selector=selector, place=page.place)
+        except CompactedError:
+            return 0
+    return page.objects
 
 
 def delete_in_etcd(write: EtcdWriter, selection: Mapping[str, Any], pace: Pace) -> None:
@@ -77,23 +112,59 @@ def delete_in_etcd(write: EtcdWriter, selection: Mapping[str, Any], pace: Pace) 
     through = _answering(write, selection["through"])
     with pace.beside(lambda: write.read_one_key(through=through)):
         while start:
-            page = write.stored_events(
-                start, end, root=selection["prefix"].encode(), limit=_PAGE, through=through
-            )
+            with pace.turn():
+                page = write.stored_events(
+                    start, end, root=selection["prefix"].encode(), limit=_PAGE, through=through
+                )
+                meant = [index for index, event in enumerate(page.events) if event.is_meant(selection)]
+                append_stored_events((page.events[index] for index in meant), Path(selection["path"]))
             start = page.following
-            meant = [event for event in page.events if event.is_meant(selection)]
-            if meant:
-                append_stored_events(meant, Path(selection["path"]))
-                _delete_keys(write, [(event.key, event.mod_revision) for event in meant], pace, through)
+            _Deletion(write, page, pace, through).delete_all(meant)
 
 
-def _delete_keys(write: EtcdWriter, keys: Sequence[tuple[bytes, int]], pace: Pace, through: str) -> None:
-    while keys:
-        with pace.turn() as size:
-            part, keys = keys[:size], keys[size:]
-            if not write.delete_unchanged(part, through=through):
-                for one in part:  # one of them is gone, or was written again and stays
-                    write.delete_unchanged([one], through=through)
+class _Deletion:
+    """Deletes events of one page, which are told by their index in it: neighbours go as one range of keys.
+
+    A range holds what the page holds and nothing newer, for the page is of one revision, and a transaction is
+    refused when any key of its ranges was written after that.
+    """
+
+    def __init__(self, write: EtcdWriter, page: StoredPage, pace: Pace, through: str) -> None:
+        self._write, self._page, self._pace, self._through = write, page, pace, through
+
+    def delete_all(self, indexes: Sequence[int]) -> None:
+        """Delete these; what was written again stays."""
+        while indexes:
+            with self._pace.turn() as size:
+                part, indexes = first_runs(indexes, size=size)
+                self._delete(part)
+
+    def _delete(self, part: Sequence[int]) -> None:
+        if self._is_deleted(part) or len(part) == 1:
+            return
+        middle = len(part) // 2  # one of them was written again: found by halves, it stays
+        self._delete(part[:middle])
+        self._delete(part[middle:])
+
+    def _is_deleted(self, part: Sequence[int]) -> bool:
+        events = self._page.events
+        return self._write.delete_unchanged(
+            [(events[run[0]].key, events[run[-1]].key) for run in runs_of(part)],
+            revision=self._page.revision,
+            through=self._through,
+        )
+
+
+def runs_of(indexes: Sequence[int]) -> list[Sequence[int]]:
+    """Return the runs of indexes that follow one another."""
+    cuts = [at for at in range(1, len(indexes)) if indexes[at] != indexes[at - 1] + 1]
+    return [indexes[start:end] for start, end in zip([0, *cuts], [*cuts, len(indexes)], strict=True)]
+
+
+def first_runs(indexes: Sequence[int], *, size: int) -> tuple[Sequence[int], Sequence[int]]:
+    """Return the first of `indexes`, at most `size` in few enough runs for one transaction, and the rest."""
+    taken = sum(len(run) for run in runs_of(indexes[:size])[:_RUNS])
+    return indexes[:taken], indexes[taken:]
 
 
 def _answering(write: EtcdWriter, names: Sequence[str]) -> str:

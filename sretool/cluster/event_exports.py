@@ -51,6 +51,8 @@ def append_stored_events(events: Iterable[StoredEvent], path: Path) -> None:
     `value` is the key's value in base64: put under `key` it brings the event back.
     """
     lines = b"".join(_ENCODER.encode(_line_of(event)) + b"\n" for event in events)
+    if not lines:
+        return
     try:
         path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
         with os.fdopen(os.open(path, _FLAGS | os.O_APPEND, 0o600), "ab") as file:

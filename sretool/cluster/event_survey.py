@@ -80,14 +80,22 @@ class _Tally:
 class Survey:
     """One pass over the events: counts by group, and the batches of what is selected.
 
-    With `each`, batches name every single event; otherwise they are told by their first and last.
+    With `each`, batches name every single event; otherwise they are told by their first and last. One holds
+    at most `batch`.
     """
 
     def __init__(
-        self, times: Times[Any], *, reasons: Sequence[str], most: int, is_named: bool, each: bool
+        self,
+        times: Times[Any],
+        *,
+        reasons: Sequence[str],
+        most: int,
+        is_named: bool,
+        each: bool,
+        batch: int = BATCH,
     ) -> None:
         self.total = 0
-        self._times, self._each = times, each
+        self._times, self._each, self._batch = times, each, batch
         self._reasons, self._most, self._is_named = frozenset(reasons), most, is_named
         self._tallies: dict[tuple[str, str, str, str], _Tally] = {}
         self._chosen: dict[tuple[str, str], _Chosen] = {}
@@ -140,7 +148,9 @@ class Survey:
         tally.add(event, self._times)
         if self._is_named and self._taken < self._most and self._is_selected(event):
             self._taken += 1
-            chosen = self._chosen.setdefault((event.namespace, event.reason), _Chosen(each=self._each))
+            chosen = self._chosen.setdefault(
+                (event.namespace, event.reason), _Chosen(each=self._each, batch=self._batch)
+            )
             chosen.add(event)
             overdue = self._times.overdue
             chosen.overdue += overdue is None or event.last_seen < overdue
@@ -154,15 +164,15 @@ class Survey:
 class _Chosen:
     """The batches of one namespace and reason, in the order of the names, which is that of the list."""
 
-    def __init__(self, *, each: bool) -> None:
+    def __init__(self, *, each: bool, batch: int) -> None:
         self.overdue = 0
-        self._each = each
+        self._each, self._batch = each, batch
         self._whole: list[Batch] = []
         self._doomed: list[Doomed] = []
         self._count, self._first, self._last = 0, "", ""
 
     def add(self, event: AnyEvent) -> None:
-        if self._count == BATCH:
+        if self._count == self._batch:
             self._close()
         if not self._count:
             self._first = event.name

@@ -11,7 +11,7 @@ from sretool.cluster.events import api_pages
 from sretool.cluster.stored_events import event_pages, find_place
 from sretool.errors import NotPermittedError, RemoteError
 from sretool.knowledge.event_door import PROBE_SLOW_SECONDS, Door, choose_door
-from sretool.knowledge.event_groups import EventView
+from sretool.knowledge.event_groups import BATCH, STORED_BATCH, EventView
 from sretool.knowledge.kubernetes_paths import object_path
 from sretool.knowledge.stored_events import EventPlace
 from sretool.model import AlarmType, Known, Unknown, known_only
@@ -71,7 +71,7 @@ def read_view(
 def _from_etcd(question: _Question, place: EventPlace, probe: Known[float]) -> EventView:
     door = _door(question.read, probe, place)
     times = Times.of(question.now, older_than=question.older_than, show=seconds_of)
-    survey = _survey(question, times, each=door.way == "api" and times.floor is not None)
+    survey = _survey(question, times, door)
     revision = 0
     for page in event_pages(question.read.etcd, place, question.namespaces):
         survey.add(page.events)
@@ -81,15 +81,20 @@ def _from_etcd(question: _Question, place: EventPlace, probe: Known[float]) -> E
 
 def _from_api(question: _Question, door: Door) -> EventView:
     times = Times.of(question.now, older_than=question.older_than, show=text_of)
-    survey = _survey(question, times, each=times.floor is not None)
+    survey = _survey(question, times, door)
     for page in api_pages(question.read.kubernetes, question.namespaces):
         survey.add(page)
     return _view(question, survey, door)
 
 
-def _survey(question: _Question, times: Times[int] | Times[str], *, each: bool) -> Survey:
+def _survey(question: _Question, times: Times[int] | Times[str], door: Door) -> Survey:
     return Survey(
-        times, reasons=question.reasons, most=question.most, is_named=bool(question.namespaces), each=each
+        times,
+        reasons=question.reasons,
+        most=question.most,
+        is_named=bool(question.namespaces),
+        each=door.way != "etcd" and times.floor is not None,
+        batch=STORED_BATCH if door.way == "etcd" else BATCH,
     )
 
 

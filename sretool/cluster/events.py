@@ -6,10 +6,11 @@ from typing import Any
 import msgspec
 
 from sretool.cluster.kubernetes_reader import KubernetesReader
-from sretool.knowledge.event_groups import selector_of
+from sretool.knowledge.event_groups import BATCH_LIMIT, selector_of
 from sretool.knowledge.kubernetes_paths import collection_path
 from sretool.knowledge.stored_events import NO_REASON
 
+_FEW = 50  # where whatever has the reason was deleted, the first event tells as a rule that none is left
 PAGE = 4000  # each page lets etcd count all that follow; an event has about 1 KiB
 
 
@@ -104,7 +105,8 @@ def left_of(api: KubernetesReader, selection: Mapping[str, Any]) -> int:
     wanted = {(uid, version) for _, uid, version in selection["each"]}
     left = 0
     path = collection_path("v1", "events", namespace=selection["namespace"])
-    for page in api.typed_pages(path, Event, field_selector=selector_of(selection["reason"])):
+    limit = BATCH_LIMIT if wanted else _FEW
+    for page in api.typed_pages(path, Event, limit=limit, field_selector=selector_of(selection["reason"])):
         for event in page:
             if event.name > selection["last"]:
                 return left

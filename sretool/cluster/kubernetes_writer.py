@@ -9,6 +9,7 @@ from sretool.clock import Deadline
 from sretool.knowledge.kubernetes_paths import object_path
 
 if TYPE_CHECKING:
+    from sretool.clients.kubernetes import ListedPage
     from sretool.cluster.kubernetes_connection import KubernetesConnection
 
 T = TypeVar("T")
@@ -17,6 +18,7 @@ R = TypeVar("R")
 PAGE_SIZE = 500
 WRITE_SECONDS = 10.0
 PROBE_SECONDS = 2.0
+NOWHERE: Mapping[str, str] = {}
 COLLECTION_SECONDS = 60.0  # the API server's own limit for a request
 
 
@@ -91,10 +93,13 @@ class KubernetesWriter:
         limit: int,
         field_selector: str = "",
         label_selector: str = "",
+        place: Mapping[str, str] = NOWHERE,
         timeout_seconds: float = COLLECTION_SECONDS,
     ) -> int:
         """Delete at most `limit` objects of the collection `path`, new ones that match as well; return how many.
 
+        With the `place` of a listed page only what was listed there; CompactedError when that cannot be told any
+        more, and nothing was deleted.
         NoAnswerError also where one of them was refused: those before it are gone.
         """
         return self._connection.writes.delete_collection(
@@ -102,6 +107,7 @@ class KubernetesWriter:
             limit=limit,
             field_selector=field_selector,
             label_selector=label_selector,
+            place=place,
             timeout_seconds=self._deadline.cap(timeout_seconds),
         )
 
@@ -109,6 +115,18 @@ class KubernetesWriter:
         """Read one small object, as other clients do: for what our writes cost them."""
         path = object_path("v1", "namespaces", "kube-system")
         self._connection.reads.get(path, timeout_seconds=self._deadline.cap(PROBE_SECONDS))
+
+    def listed_pages(
+        self, path: str, *, limit: int, most: int, field_selector: str = ""
+    ) -> Iterator["ListedPage"]:
+        """Yield the first `most` objects of the collection `path` in pages of `limit`, all of one revision."""
+        return self._connection.reads.listed_pages(
+            path,
+            limit=limit,
+            most=most,
+            field_selector=field_selector,
+            timeout_seconds=lambda: self._deadline.cap(COLLECTION_SECONDS),
+        )
 
     def raw_pages(self, path: str, *, field_selector: str = "") -> Iterator[list[msgspec.Raw]]:
         """Yield the collection `path` as JSON, unread: what is about to be deleted is exported first."""

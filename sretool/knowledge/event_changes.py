@@ -9,6 +9,7 @@ from sretool.knowledge.event_groups import (
     DELETE_STORED_VERB,
     DELETE_VERB,
     EXPORT_VERB,
+    STORED_BATCH,
     WAVES,
     Batch,
     EventView,
@@ -106,7 +107,7 @@ def _deletes(view: EventView, one: Selected, earlier: Sequence[Change], uses: st
             },
             before={"objects": batch.objects},
             after={"objects": 0},
-            bounds={"limit": BATCH_LIMIT},
+            bounds={"limit": STORED_BATCH if stored else BATCH_LIMIT},
             cost=Cost(seconds=batch.objects * _SECONDS_EACH[verb]),
             commands=(_by_hand(one, batch, view.door.place),),
         )

@@ -2,15 +2,21 @@
 
 import re
 import threading
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Annotated
 
 import msgspec
 
 from sretool.cluster import ClusterReader, ClusterWriter
-from sretool.cluster.event_deletion import delete_in_etcd, delete_through_api, pace_in_etcd, pace_through_api
-from sretool.cluster.event_exports import count_lines, export_events
+from sretool.cluster.event_deletion import (
+    delete_in_etcd,
+    delete_through_api,
+    export_through_api,
+    pace_in_etcd,
+    pace_through_api,
+)
+from sretool.cluster.event_exports import count_lines
 from sretool.cluster.event_view import read_view
 from sretool.cluster.events import left_of
 from sretool.cluster.pacing import Pace
@@ -89,21 +95,22 @@ class KubernetesEventCleanup(Step[KubernetesEventCleanupParams, KubernetesEventC
     While the API server answers a small GET within 1 s, through it: first an export of what goes, as JSON lines
     under the state folder; then batches of at most 500 events of one namespace and one reason, namespaces side
     by side. With `older_than` each event is deleted by its name, and only as it was read (uid and
-    resourceVersion): one that was written again stays. Without, the server deletes by the reason in limited
-    pages: new ones as well.
+    resourceVersion): one that was written again stays. Without, each batch is listed by its reason, and its pages
+    of at most 125 are deleted side by side as they were listed: new ones as well, up to that list.
 
-    While the API server is away or slower, in etcd itself: keys below the events' prefix only, in transactions
-    of at most 100 that are guarded by each key's mod revision, after each batch was exported with its stored
-    form. Admission and audit see nothing of it. The prefix is the one under which events are seen, checked
-    against `--etcd-prefix` and `--etcd-servers-overrides` of the API servers' static pods as etcd has them. It is
-    refused when that place is not certain, when events are stored encrypted or in another form than protobuf, and
-    where NOSPACE is raised on an etcd before 3.4.20 or 3.5.7, which refuses such transactions then: compact,
-    defragment and disarm first, then clean up through the API.
+    While the API server is away or slower, in etcd itself: keys below the events' prefix only, in batches of at
+    most 2,000. Each is exported with its stored form, then deleted in transactions of at most 250 keys, one at a
+    time; a transaction names neighbours by their first and last, and deletes nothing when any of them was written
+    after it was exported. Admission and audit see nothing of it. The prefix is the one under which events are
+    seen, checked against `--etcd-prefix` and `--etcd-servers-overrides` of the API servers' static pods as etcd
+    has them. It is refused when that place is not certain, when events are stored encrypted or in another form
+    than protobuf, and where NOSPACE is raised on an etcd before 3.4.20 or 3.5.7, which refuses such transactions
+    then: compact, defragment and disarm first, then clean up through the API.
 
     Beside every deletion another client's small read is timed. While it takes longer than 100 ms, and three times
     what it took before, batches are halved and wait; after 30 s of that the deletion stops. What those reads took
-    is in the outcome. After each batch it looks at what is left of it; after forty batches (in etcd 250) everything
-    is read and decided again. There is no way back.
+    is in the outcome. After each batch it looks at what is left of it; after sixty batches everything is read and
+    decided again. There is no way back.
 
     Refuses while the source is still writing, because what is deleted comes back (`while_written` permits it),
     and says what stops the source. Fewer than 100 events of one reason, with an age floor such that passed it by a
@@ -161,11 +168,16 @@ class KubernetesEventCleanup(Step[KubernetesEventCleanupParams, KubernetesEventC
 
     def apply(self, write: ClusterWriter, change: Change) -> None:
         if change.verb == EXPORT_VERB:
-            export_events(write.kubernetes, change.selection)
+            export_through_api(write.kubernetes, change.selection, self._pace(change))
         elif change.verb == DELETE_STORED_VERB:
-            delete_in_etcd(write.etcd, change.selection, self._pace(change, pace_in_etcd))
+            delete_in_etcd(write.etcd, change.selection, self._pace(change))
         else:
-            delete_through_api(write.kubernetes, change.selection, self._pace(change, pace_through_api))
+            delete_through_api(
+                write.kubernetes,
+                change.selection,
+                self._pace(change),
+                objects=change.before["objects"],
+            )
 
     def lane(self, change: Change) -> str:
         # Two limited deletions by one selector would both begin with the same events.
@@ -189,18 +201,19 @@ class KubernetesEventCleanup(Step[KubernetesEventCleanupParams, KubernetesEventC
             result = Result.NOT_DONE if left >= objects else Result.PARTLY
             evidence = f"{left} of {objects} events are left"
             return Outcome(result=result, evidence=evidence, measured={"left": left})
-        figures = self._paces[change.verb].figures() if change.verb in self._paces else {}
+        figures = self._pace(change).figures()
         return Outcome(
             result=Result.DONE,
             evidence=f"{objects} events are gone" + _others(figures),
             measured={"gone": objects, **figures},
         )
 
-    def _pace(self, change: Change, begin: Callable[[], Pace]) -> Pace:
+    def _pace(self, change: Change) -> Pace:
+        door = "etcd" if change.verb == DELETE_STORED_VERB else "api"
         with _LOCK:
-            if change.verb not in self._paces:
-                self._paces[change.verb] = begin()
-            return self._paces[change.verb]
+            if door not in self._paces:
+                self._paces[door] = pace_in_etcd() if door == "etcd" else pace_through_api()
+            return self._paces[door]
 
 
 def _others(figures: Mapping[str, float]) -> str:

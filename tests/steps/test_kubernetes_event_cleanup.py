@@ -5,6 +5,7 @@ import datetime
 import msgspec
 import pytest
 
+from sretool.cluster.event_deletion import first_runs, runs_of
 from sretool.cluster.event_survey import Survey, Times, text_of
 from sretool.cluster.events import Event
 from sretool.knowledge.event_door import Door, choose_door
@@ -340,3 +341,29 @@ def test_batches_end_at_their_size_and_at_the_most_that_may_go(tmp_path):
     ]
     (few,) = survey(*events, reasons=("BackOff",), is_named=True, most=500).selected(tmp_path, stamp="now")
     assert few.objects == 500
+
+
+# -- what goes in one transaction ------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("runs", "indexes"),
+    [([[4]], [4]), ([[0, 1, 2]], [0, 1, 2]), ([[0], [2, 3], [7]], [0, 2, 3, 7])],
+)
+def test_neighbours_are_one_run(runs, indexes):
+    assert runs_of(indexes) == runs
+
+
+@pytest.mark.parametrize(
+    ("taken", "indexes", "size"),
+    [
+        (250, range(1000), 250),
+        (30, range(30), 250),
+        (100, range(0, 1000, 2), 250),  # etcd takes 128 operations in one transaction
+        (200, [index for index in range(1000) if index % 3], 250),
+    ],
+)
+def test_a_transaction_holds_so_many_keys_in_few_enough_runs(taken, indexes, size):
+    first, rest = first_runs(indexes, size=size)
+    assert (len(first), [*first, *rest]) == (taken, list(indexes))
+    assert len(runs_of(first)) <= 100

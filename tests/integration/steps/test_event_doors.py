@@ -204,17 +204,17 @@ def test_in_etcd_a_hundred_thousand_go_while_the_api_server_is_down(lab, base, e
 
 
 def test_killed_in_the_middle_it_is_resumed_by_looking(lab, base, blind, etcd, tmp_path):
-    flood(lab, 1000, "killed")
+    flood(lab, 3000, "killed")
     sretool = Sretool(base, blind.stem, state=tmp_path)
     arguments = ["-p", "namespaces=killed", "-p", "reasons=FailedScheduling", "-p", "while_written=true"]
     killed = sretool("runbook", "event-flood", "--approve", "irreversible", *arguments, crash="after:3")
     left = len(names(etcd, "killed"))
     resumed = sretool("resume", "--approve", "irreversible")
     assert killed.returncode == -9
-    assert 0 < left < 1000
+    assert 0 < left < 3000
     assert resumed.returncode == 0, resumed.stdout + resumed.stderr
     assert names(etcd, "killed") == []
-    assert exported(sretool) >= 1000
+    assert exported(sretool) >= 3000
 
 
 def test_what_was_written_again_since_the_look_stays(lab, blind_steps, etcd, state):
