@@ -58,13 +58,15 @@ def read_view(
     if not isinstance(place, Unknown) and (place.has_any or isinstance(probe, Unknown)):
         try:
             return _from_etcd(question, place, probe)
-        except (
-            RemoteError
-        ) as error:  # a member that went away, or events in a form that sretool does not read
-            place = Unknown(error.message)
+        except RemoteError as error:
+            place = Unknown(
+                error.message
+            )  # a member went away, or they are in a form that sretool does not read
     if isinstance(probe, Unknown):
         why = place.reason if isinstance(place, Unknown) else "none are seen"
         raise RemoteError(f"{probe.reason}; and events cannot be read in etcd either: {why}")
+    if not isinstance(place, Unknown):
+        place = Unknown("no events are seen in this etcd: another one may have them")
     return _from_api(question, _door(read, probe, place))
 
 
