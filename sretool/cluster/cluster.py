@@ -21,10 +21,18 @@ T = TypeVar("T")
 class ClusterReader:
     """Reads of one look. It has no writing method, and its connections pass no writing request."""
 
-    def __init__(self, name: str, etcd: EtcdReader, kubernetes: KubernetesReader | None = None) -> None:
+    def __init__(
+        self,
+        name: str,
+        etcd: EtcdReader,
+        kubernetes: KubernetesReader | None = None,
+        api_server_flags: tuple[str, ...] = (),
+    ) -> None:
         self.name = name
         self.etcd = etcd
         self._kubernetes = kubernetes
+        self.api_server_flags = api_server_flags
+        """The API servers' flags that the cluster file remembers."""
 
     @property
     def has_kubernetes(self) -> bool:
@@ -98,7 +106,9 @@ class Cluster:
             self._entry.etcd, self._etcd, clock=self._clock, deadline=deadline, interruptible=interruptible
         )
         api = KubernetesReader(self._kubernetes, deadline=deadline) if self._kubernetes else None
-        return ClusterReader(self.name, etcd, api)
+        return ClusterReader(
+            self.name, etcd, api, self._entry.kubernetes.flags if self._entry.kubernetes else ()
+        )
 
     def writer(self, deadline: Deadline) -> ClusterWriter:
         """Return a writer. Whoever calls this has an approved plan and the lock."""

@@ -135,7 +135,8 @@ def _door(read: ClusterReader, probe: Known[float], place: Known[EventPlace]) ->
 
 def _place(read: ClusterReader) -> Known[EventPlace]:
     uid = read.kubernetes.kube_system_uid() if read.has_kubernetes else Unknown("no API server is known")
-    return find_place(read.etcd, cluster_uid="" if isinstance(uid, Unknown) else uid)
+    uid = "" if isinstance(uid, Unknown) else uid
+    return find_place(read.etcd, cluster_uid=uid, remembered=read.api_server_flags)
 
 
 def _probe(read: ClusterReader) -> Known[float]:

@@ -84,6 +84,12 @@ class KubernetesAccess(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown
     etcd_prefix: str = ""
     etcd_overrides: str = ""
 
+    @property
+    def flags(self) -> tuple[str, ...]:
+        """Return those two as the flags that they were."""
+        given = {"--etcd-prefix": self.etcd_prefix, "--etcd-servers-overrides": self.etcd_overrides}
+        return tuple(f"{flag}={value}" for flag, value in given.items() if value)
+
 
 class ClusterEntry(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """One cluster: its name and its paths."""

@@ -16,8 +16,9 @@ _NAMESPACE = b"namespaces/kube-system"  # every cluster has it
 _ROOTS = 32  # an etcd of Kubernetes has one or two; this one has other things in it
 
 
-def find_place(etcd: "EtcdReader", *, cluster_uid: str) -> Known[EventPlace]:
-    """Return the prefix of the events' keys: from keys seen and the API servers' flags stored beside them.
+def find_place(etcd: "EtcdReader", *, cluster_uid: str, remembered: Sequence[str] = ()) -> Known[EventPlace]:
+    """Return the prefix of the events' keys: from keys seen and the API servers' flags stored beside them, or
+    `remembered` in the cluster file.
 
     `cluster_uid` is the UID of kube-system as the API server tells it, empty when it cannot: the one in etcd must
     be the same.
@@ -32,7 +33,8 @@ def find_place(etcd: "EtcdReader", *, cluster_uid: str) -> Known[EventPlace]:
     if cluster_uid and roots and cluster_uid not in uids:
         return Unknown("the API server keeps its objects in another etcd: the UIDs of kube-system differ")
     has_any = any(with_events.values())
-    return place_of(roots, flags, clients=[member.client for member in etcd.members], has_any=has_any)
+    clients = [member.client for member in etcd.members]
+    return place_of(roots, flags, clients=clients, remembered=remembered, has_any=has_any)
 
 
 def event_pages(etcd: "EtcdReader", place: EventPlace, namespaces: Sequence[str]) -> Iterator[StoredPage]:

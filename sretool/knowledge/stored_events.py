@@ -65,12 +65,18 @@ class EventPlace(msgspec.Struct, frozen=True, kw_only=True):
 
 
 def place_of(
-    roots: Iterable[bytes], flags: Sequence[Sequence[str]], *, clients: Iterable[str], has_any: bool = True
+    roots: Iterable[bytes],
+    flags: Sequence[Sequence[str]],
+    *,
+    clients: Iterable[str],
+    remembered: Sequence[str] = (),
+    has_any: bool = True,
 ) -> Known[EventPlace]:
     """Return where the events are, from the roots of Kubernetes and the flags of the API servers there.
 
     Unknown whenever it is not certain: no such root, several of them, flags that differ from what is seen, or an
-    etcd of their own that is not this one. `clients` are the URLs of this etcd's members.
+    etcd of their own that is not this one. `clients` are the URLs of this etcd's members, `remembered` the flags
+    that the cluster file has from a time when the API servers could be asked.
     """
     found = sorted(roots)
     if not found:
@@ -82,22 +88,27 @@ def place_of(
         return Unknown(f"clusters are seen under several prefixes of this etcd: {names}")
     root = found[0].decode(errors="backslashreplace")
     ours = {urlsplit(url).netloc for url in clients}
-    for words in flags:
-        problem = _problem(words, root, ours)
+    for words, whose in (
+        *((words, "an API server has") for words in flags),
+        (remembered, "the cluster file has"),
+    ):
+        problem = _problem(words, root, ours, whose)
         if problem:
             return Unknown(problem)
-    source = "the flags of the API servers' static pods" if flags else "the keys seen in etcd"
+    source = "the cluster file" if remembered else "the keys seen in etcd"
+    if flags:
+        source = "the flags of the API servers' static pods"
     return EventPlace(prefix=root + EVENTS.decode(), known_from=source, has_any=has_any)
 
 
-def _problem(words: Sequence[str], root: str, ours: set[str]) -> str:
+def _problem(words: Sequence[str], root: str, ours: set[str], whose: str) -> str:
     for word in words:
         if word.startswith(_PREFIX) and word.removeprefix(_PREFIX).strip("/") != root.strip("/"):
-            return f"an API server has {word}, but the events seen in this etcd are below {root}"
+            return f"{whose} {word}, but the events seen in this etcd are below {root}"
         if not word.startswith(_OVERRIDES):
             continue
         for override in word.removeprefix(_OVERRIDES).split(","):
             resource, _, servers = override.partition("#")
             if resource in _RESOURCES and not ours & {urlsplit(url).netloc for url in servers.split(";")}:
-                return f"events are kept in another etcd: an API server has {_OVERRIDES}{override}"
+                return f"events are kept in another etcd: {whose} {_OVERRIDES}{override}"
     return ""

@@ -8,6 +8,7 @@ import pytest
 from sretool.cluster.event_deletion import first_runs, runs_of
 from sretool.cluster.event_survey import Survey, Times, text_of
 from sretool.cluster.events import Event
+from sretool.cluster.inventory import KubernetesAccess
 from sretool.knowledge.event_door import Door, choose_door
 from sretool.knowledge.event_groups import BATCH, WAVES, Batch, EventView, Group, Selected
 from sretool.knowledge.events import event_proposal
@@ -227,6 +228,21 @@ def test_the_place_of_the_events_is_certain_or_unknown_with_the_reason(expected,
     told = found.reason if isinstance(found, Unknown) else found.prefix
     assert expected in told
     assert isinstance(found, Unknown) is not expected.startswith("/")
+
+
+@pytest.mark.parametrize(
+    ("expected", "access"),
+    [
+        ("the keys seen in etcd", {}),
+        ("the cluster file", {"etcd_prefix": "/registry"}),
+        ("the cluster file has --etcd-prefix=/other, but", {"etcd_prefix": "/other"}),
+        ("in another etcd", {"etcd_overrides": "/events#https://10.9.9.9:2379"}),
+    ],
+)
+def test_what_discovery_remembered_of_the_api_servers_counts_as_their_flags(expected, access):
+    remembered = KubernetesAccess(kubeconfig="in-cluster", **access).flags
+    found = place_of([b"/registry/"], [], clients=["https://10.0.0.1:2379"], remembered=remembered)
+    assert expected in (found.reason if isinstance(found, Unknown) else found.known_from)
 
 
 @pytest.mark.parametrize(
