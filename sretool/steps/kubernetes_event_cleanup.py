@@ -101,11 +101,11 @@ class KubernetesEventCleanup(Step[KubernetesEventCleanupParams, KubernetesEventC
     While the API server is away or slower, in etcd itself: keys below the events' prefix only, in batches of at
     most 2,000. Each is exported with its stored form, then deleted in transactions of at most 250 keys, one at a
     time; a transaction names neighbours by their first and last, and deletes nothing when any of them was written
-    after it was exported. Admission and audit see nothing of it. The prefix is the one under which events are
-    seen, checked against `--etcd-prefix` and `--etcd-servers-overrides` of the API servers' static pods as etcd
-    has them. It is refused when that place is not certain, when events are stored encrypted or in another form
-    than protobuf, and where NOSPACE is raised on an etcd before 3.4.20 or 3.5.7, which refuses such transactions
-    then: compact, defragment and disarm first, then clean up through the API.
+    after it was exported. Admission and audit see nothing of it. The prefix is the one under which events are seen,
+    checked against `--etcd-prefix` and `--etcd-servers-overrides` of the API servers' static pods as etcd has them,
+    and of the cluster file. It is refused when that place is not certain, when events are stored encrypted or in
+    another form than protobuf, and where NOSPACE is raised on an etcd before 3.4.20 or 3.5.7, which refuses such
+    transactions then: compact, defragment and disarm first, then clean up through the API.
 
     Beside every deletion another client's small read is timed. While it takes longer than 100 ms, and three times
     what it took before, batches are halved and wait; after 30 s of that the deletion stops. What those reads took
