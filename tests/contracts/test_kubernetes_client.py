@@ -176,12 +176,12 @@ def test_a_listed_page_is_deleted_as_it_was_listed_and_what_came_since_stays(api
         )
 
     for index in range(7):
-        event(f"e{index}")
+        event(f"listed-{index}")
     pages = list(api.write.listed_pages(events, limit=2, most=5, field_selector="reason=Listed"))
     assert [2, 2, 1] == [page.objects for page in pages]
-    event("e0-new")
+    event("listed-0-new")
     assert [1, 2, 2] == [delete(page) for page in reversed(pages)]
-    assert ["e0-new", "e5", "e6"] == left()
+    assert ["listed-0-new", "listed-5", "listed-6"] == left()
     assert 2 == delete(pages[0])  # once more deletes nothing
     revision = next(iter(api.cluster.reader(Deadline(api.clock, 60)).etcd.revisions().values()))
     assert isinstance(revision, int)
@@ -189,7 +189,7 @@ def test_a_listed_page_is_deleted_as_it_was_listed_and_what_came_since_stays(api
     for page in pages:
         with pytest.raises(CompactedError):
             delete(page)
-    assert ["e0-new", "e5", "e6"] == left()
+    assert ["listed-0-new", "listed-5", "listed-6"] == left()
 
 
 def test_a_dry_run_stores_nothing_whatever_the_verb(api: Api, maps: str) -> None:
