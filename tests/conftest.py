@@ -18,3 +18,9 @@ def hermetic_home(tmp_path, monkeypatch):
     monkeypatch.setenv("HOME", str(home))
     for variable, folder in (("STATE", "state"), ("CONFIG", "config"), ("DATA", "data")):
         monkeypatch.setenv(f"XDG_{variable}_HOME", str(tmp_path / folder))
+
+
+@pytest.fixture(scope="module")
+def base(request, tmp_path_factory):
+    """The folder of one module's labs, their cluster files, and what else its tests share."""
+    return tmp_path_factory.mktemp(request.module.__name__.rpartition(".test_")[2] or "base")

@@ -21,11 +21,6 @@ _STATUS = {"kind": "Status", "apiVersion": "v1", "status": "Failure"}
 
 
 @pytest.fixture(scope="module")
-def base(tmp_path_factory):
-    return tmp_path_factory.mktemp("api-faults")
-
-
-@pytest.fixture(scope="module")
 def lab(base):
     with running_lab(base, LabSpec(members=1, kubernetes=True)) as lab:
         yield lab

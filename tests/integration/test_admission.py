@@ -17,11 +17,6 @@ ADMISSION = "/apis/admissionregistration.k8s.io/v1"
 
 
 @pytest.fixture(scope="module")
-def base(tmp_path_factory):
-    return tmp_path_factory.mktemp("admission")
-
-
-@pytest.fixture(scope="module")
 def lab(base):
     with running_lab(base, LabSpec(name="admission", members=1, kubernetes=True)) as lab:
         with lab.api() as api:

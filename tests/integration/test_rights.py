@@ -40,11 +40,6 @@ ROLES = {
 
 
 @pytest.fixture(scope="module")
-def base(tmp_path_factory):
-    return tmp_path_factory.mktemp("rights")
-
-
-@pytest.fixture(scope="module")
 def lab(base):
     with running_lab(base, LabSpec(name="rights", members=1, kubernetes=True)) as lab:
         raise_fault(lab, "runaway", "", FaultOptions(count=PODS, namespaces=("shop",)))

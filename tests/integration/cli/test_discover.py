@@ -18,11 +18,6 @@ PODS = "/api/v1/namespaces/kube-system/pods"
 
 
 @pytest.fixture(scope="module")
-def base(tmp_path_factory):
-    return tmp_path_factory.mktemp("discover")
-
-
-@pytest.fixture(scope="module")
 def lab(base):
     with running_lab(base, LabSpec(name="real", members=3, kubernetes=True)) as lab:
         yield lab

@@ -17,11 +17,6 @@ pytestmark = pytest.mark.real
 
 
 @pytest.fixture(scope="module")
-def base(tmp_path_factory):
-    return tmp_path_factory.mktemp("doctor")
-
-
-@pytest.fixture(scope="module")
 def lab(base):
     with running_lab(base, LabSpec(name="doctor", members=1, kubernetes=True)) as lab:
         yield lab

@@ -31,11 +31,6 @@ WEB = "/apis/apps/v1/namespaces/runaway/deployments/web"
 
 
 @pytest.fixture(scope="module")
-def base(tmp_path_factory) -> Path:
-    return tmp_path_factory.mktemp("kubernetes")
-
-
-@pytest.fixture(scope="module")
 def lab(base) -> Iterator[Lab]:
     with running_lab(base, LabSpec(kubernetes=True, nodes=2)) as lab:
         yield lab

@@ -19,11 +19,6 @@ pytestmark = pytest.mark.real
 
 
 @pytest.fixture(scope="module")
-def base(tmp_path_factory) -> Path:
-    return tmp_path_factory.mktemp("lab")
-
-
-@pytest.fixture(scope="module")
 def lab(base) -> Iterator[Lab]:
     with running_lab(base, LabSpec(quota_bytes=32 << 20)) as lab:
         yield lab

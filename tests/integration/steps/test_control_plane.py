@@ -32,11 +32,6 @@ CONTROLLERS = {"kube-controller-manager", "kube-scheduler"}
 
 
 @pytest.fixture(scope="module")
-def base(tmp_path_factory):
-    return tmp_path_factory.mktemp("plane")
-
-
-@pytest.fixture(scope="module")
 def lab(base):
     with running_lab(base, LabSpec(name="plane", kubernetes=True)) as lab:
         yield lab

@@ -24,11 +24,6 @@ CHECKS = b"".join(b"[+]poststarthook/a-hook-with-a-long-name-%d ok\n" % number f
 
 
 @pytest.fixture(scope="module")
-def base(tmp_path_factory):
-    return tmp_path_factory.mktemp("answers")
-
-
-@pytest.fixture(scope="module")
 def lab(base):
     with running_lab(base, LabSpec(name="answers", members=1, kubernetes=True)) as lab:
         yield lab

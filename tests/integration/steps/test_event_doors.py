@@ -33,11 +33,6 @@ EVENTS = b"/registry/events/"
 
 
 @pytest.fixture(scope="module")
-def base(tmp_path_factory):
-    return tmp_path_factory.mktemp("doors")
-
-
-@pytest.fixture(scope="module")
 def lab(base):
     with running_lab(base, LabSpec(name="doors", members=1, kubernetes=True)) as lab:
         yield lab

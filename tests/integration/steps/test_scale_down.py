@@ -27,11 +27,6 @@ FEW = 120
 
 
 @pytest.fixture(scope="module")
-def base(tmp_path_factory):
-    return tmp_path_factory.mktemp("scale")
-
-
-@pytest.fixture(scope="module")
 def lab(base):
     spec = LabSpec(name="scale", members=1, kubernetes=True)
     with running_lab(base, spec) as lab:
