@@ -1,7 +1,6 @@
 """What was found and what would be done about it, as the text that a person decides on."""
 
 import itertools
-import re
 from collections.abc import Iterable, Iterator, Sequence
 
 import msgspec
@@ -10,6 +9,7 @@ from sretool.engine.ending import Ending
 from sretool.engine.plan import Plan, Skipped
 from sretool.knowledge.words import show_seconds
 from sretool.model import Change, Cost, Evidence, Finding, Held, Risk, Severity
+from sretool.report.batches import batches, deed_of
 from sretool.report.format import PAGE_COLUMNS, show_count, show_named_value, wrapped
 
 RISK_WORDS = {
@@ -92,7 +92,7 @@ def render_changes(plan: Plan, *, columns: int, verbose: bool, title: str = "PLA
     lines = wrapped(f"{about}{yet}", first=f"{title}  ", columns=columns)
     lines += _stalls(plan, columns)
     number = 1
-    for alike in _batches(plan.changes):
+    for alike in batches(plan.changes):
         if len(alike) > _MOST_LISTED:
             lines += _many(number, alike, columns, verbose=verbose)
         else:
@@ -106,7 +106,6 @@ def render_changes(plan: Plan, *, columns: int, verbose: bool, title: str = "PLA
 
 _SNAPSHOT = "etcd.snapshot-save"
 _MOST_LISTED = 3  # more batches of one thing are shown as one
-_NUMBER = re.compile(r"/\d+$")
 SNAPSHOT_WARNING = (
     "the snapshot holds every object of the cluster, every Secret in clear; its file is 0600: guard it as one"
 )
@@ -128,34 +127,22 @@ def _stalls(plan: Plan, columns: int) -> list[str]:
     )
 
 
-def _batches(changes: Sequence[Change]) -> Iterable[tuple[Change, ...]]:
-    """Yield neighbours that differ by the number of their batch together, every other change by itself."""
-    for _, alike in itertools.groupby(
-        changes, key=lambda one: (one.step, one.verb, _NUMBER.sub("", one.object))
-    ):
-        yield tuple(alike)
-
-
 def names_of(changes: Sequence[Change]) -> list[str]:
     """Return the changes as `defragment m1`; many batches of one thing by the first and the last."""
     names: list[str] = []
-    for alike in _batches(changes):
+    for alike in batches(changes):
         if len(alike) > _MOST_LISTED:
-            names.append(_from_to(alike))
+            names.append(deed_of(alike))
         else:
-            names += [f"{one.verb} {one.label}" for one in alike]
+            names += [deed_of([one]) for one in alike]
     return names
-
-
-def _from_to(alike: Sequence[Change]) -> str:
-    return f"{alike[0].verb} {alike[0].label} to {alike[-1].label.rpartition(', ')[2]}"
 
 
 def _many(number: int, alike: Sequence[Change], columns: int, *, verbose: bool) -> list[str]:
     first, last = alike[0], alike[-1]
     head = f"  {number:>2} to {number + len(alike) - 1} "
     inner = " " * len(head)
-    lines = wrapped(f"{_from_to(alike)} ({first.risk})", first=head, columns=columns)
+    lines = wrapped(f"{deed_of(alike)} ({first.risk})", first=head, columns=columns)
     lines += wrapped(f"because {first.reason} each, the last {last.reason}", first=inner, columns=columns)
     whole = Cost(seconds=sum(one.cost.seconds for one in alike))
     for part in _terms(msgspec.structs.replace(first, cost=whole)):

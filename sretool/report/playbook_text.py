@@ -1,18 +1,15 @@
 """The incident report as Markdown: a hand-over in ten lines first, then causes, numbers, deeds, what is left."""
 
-import itertools
-import re
 from collections.abc import Iterable, Iterator, Sequence
 
 from sretool.errors import EXIT_CODES
 from sretool.knowledge.words import show_seconds
 from sretool.model import Finding
+from sretool.report.batches import batches, deed_of
 from sretool.report.fold import MadeChange
 from sretool.report.format import printable, show_count, show_time, show_value
 from sretool.report.incident import IncidentReport, name_of
 from sretool.report.plan_text import SNAPSHOT_WARNING, severity_word
-
-_NUMBER = re.compile(r"/\d+$")
 
 
 def render_incident(report: IncidentReport, *, journal: str) -> list[str]:
@@ -115,19 +112,13 @@ def _done(report: IncidentReport) -> Iterable[str]:
 
 
 def _batches(changes: Sequence[MadeChange]) -> Iterator[tuple[MadeChange, ...]]:
-    """Yield neighbours that differ by the number of their batch alone together, every other change by itself."""
-    for _, alike in itertools.groupby(
-        changes, key=lambda one: (_NUMBER.sub("", one.key), one.result, one.reverses)
-    ):
-        yield tuple(alike)
+    return batches(changes, apart=lambda one: (one.result, one.reverses))
 
 
 def _deed(alike: Sequence[MadeChange]) -> str:
-    first = alike[0]
-    deed = f"{'taken back: ' if first.reverses else ''}{first.verb} {first.label}"
-    if len(alike) == 1:
-        return deed
-    return f"{deed} to {alike[-1].label.rpartition(', ')[2]} ({len(alike)} changes)"
+    back = "taken back: " if alike[0].reverses else ""
+    many = f" ({len(alike)} changes)" if len(alike) > 1 else ""
+    return f"{back}{deed_of(alike)}{many}"
 
 
 def _not_done(report: IncidentReport) -> Iterable[str]:

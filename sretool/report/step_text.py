@@ -1,7 +1,7 @@
 """The catalogue of steps, and one step's manual, from the step's own types and docstring."""
 
 import inspect
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable
 from typing import Any
 
 import msgspec
@@ -10,7 +10,7 @@ from sretool.report.format import PAGE_COLUMNS, table, wrapped
 from sretool.runbook.references import Kind, fact_kind, fact_kinds
 from sretool.runbook.schema import description_of, written
 from sretool.runbook.strict import UNITS, base_types, choices
-from sretool.step import AnyStep
+from sretool.step import AnyStep, Catalogue
 
 _KIND_WORDS = {
     Kind.INTEGER: "integer",
@@ -57,7 +57,7 @@ def manual_of(step: type[AnyStep]) -> StepManual:
     )
 
 
-def render_catalogue(catalogue: Mapping[str, type[AnyStep]], *, columns: int = PAGE_COLUMNS) -> list[str]:
+def render_catalogue(catalogue: Catalogue, *, columns: int = PAGE_COLUMNS) -> list[str]:
     """Return one line a step."""
     rows = [(uses, str(step.risk), manual_of(step).summary) for uses, step in catalogue.items()]
     return table(("STEP", "RISK", "WHAT IT IS FOR"), rows, columns=columns)
