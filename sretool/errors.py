@@ -56,20 +56,23 @@ class Touched(enum.StrEnum):
     UNKNOWN = "a write was sent and its outcome is unknown"
 
 
-_SECRETS = re.compile(
+_SECRETS = (  # compiled with the first error, not at every start
     r"(?P<pem>-----BEGIN [A-Z ]*PRIVATE KEY-----).*?(?:-----END [A-Z ]*PRIVATE KEY-----|\Z)"
     r"|(?P<scheme>\b(?:bearer|basic)\s+)(?=\S*[0-9=])[\w.~+/=-]{8,}"
     r"|\beyJ[\w-]{8,}\.[\w-]{8,}\.[\w-]*"  # a JSON web token, as service accounts have
     r"|(?P<url>\b\w+://)[^\s/@:]+:[^\s/@]+(?=@)"
-    r"|(?P<name>\b(?:password|client-key-data|(?:id|access|refresh)-token)[\"']?\s*[=:]\s*)[^\s,}]+",
-    re.IGNORECASE | re.DOTALL,
+    r"|(?P<name>\b(?:password|client-key-data|(?:id|access|refresh)-token)[\"']?\s*[=:]\s*)[^\s,}]+"
 )
 
 
 def masked(text: str) -> str:
     """Return `text` without what looks like a private key, a token or a password: others' words stand in errors,
     and errors go into logs, journals and reports."""
-    return _SECRETS.sub(lambda found: f"{found[found.lastgroup] if found.lastgroup else ''}(masked)", text)
+
+    def short(found: re.Match[str]) -> str:
+        return f"{found[found.lastgroup] if found.lastgroup else ''}(masked)"
+
+    return re.sub(_SECRETS, short, text, flags=re.IGNORECASE | re.DOTALL)
 
 
 class SretoolError(Exception):

@@ -22,10 +22,10 @@ def status(cluster: str, output: str) -> int:
     """
     from sretool.cli import streams
     from sretool.cluster.glance import read_glance
-    from sretool.cluster.inventory import clusters_folder, require_cluster
+    from sretool.cluster.inventory import require_cluster
     from sretool.report.members_text import glance, render_members
 
-    entry = require_cluster(cluster, clusters_folder())
+    entry = require_cluster(cluster)
     seen = glance(entry.cluster, entry.etcd.members, read_glance(entry.etcd, entry.kubernetes))
     if output == "json":
         from sretool.report.documents import render_json
@@ -46,10 +46,10 @@ def doctor(cluster: str, output: str) -> int:
     """
     from sretool.cli import streams
     from sretool.cli.doctor import examine
-    from sretool.cluster import clusters_folder, require_cluster
+    from sretool.cluster import require_cluster
     from sretool.report.doctor_text import render_checks
 
-    entry = require_cluster(cluster, clusters_folder())
+    entry = require_cluster(cluster)
     checks = examine(entry)
     if output == "json":
         from sretool.report.documents import render_json

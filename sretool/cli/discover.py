@@ -42,7 +42,7 @@ def discover_cluster(kubeconfig: str, context: str, name: str, *, force: bool) -
     name = name or _name_for(found)
     folder = clusters_folder()
     file = folder / f"{name}.yaml"
-    known = require_cluster(name, folder) if name in list_clusters(folder) else None
+    known = require_cluster(name) if name in list_clusters(folder) else None
     access = KubernetesAccess(kubeconfig=str(path), context=found.name)
     connection = KubernetesConnection(access)
     try:

@@ -3,8 +3,9 @@
 from collections.abc import Callable, Mapping
 
 from sretool.cli.conduct import RunView
-from sretool.cli.running import Asked, entry_of
+from sretool.cli.running import Asked
 from sretool.clock import SystemClock
+from sretool.cluster import require_cluster
 from sretool.engine.ending import Ending
 from sretool.engine.operate import Approver
 from sretool.engine.playbook import PlaybookOperation
@@ -24,7 +25,7 @@ def run_playbook(
     with RunView(output=asked.output, verbose=asked.verbose, clock=clock) as view:
         terms = asked.terms(view, clock, unattended=asked.is_unattended())
         book = read_playbook(name, terms.catalogue)
-        entry = entry_of(cluster)
+        entry = require_cluster(cluster)
         with opened_playbook(book, given, stages, entry, terms, may_write=approver is not None) as run:
             operation = PlaybookOperation(run)
             what = f"run {run.id}: {book.name} on {entry.cluster}, for: {book.summary}"
@@ -54,7 +55,7 @@ def _take_up(
     approver = asked.approver()
     with RunView(output=asked.output, verbose=asked.verbose, clock=clock) as view:
         terms = asked.terms(view, clock, unattended=asked.is_unattended())
-        with reopened_playbook(run_id, entry_of, terms) as run:
+        with reopened_playbook(run_id, require_cluster, terms) as run:
             operation = PlaybookOperation(run)
             view.begin(f"run {run_id}, the playbook {run.playbook.name}, is {what}", run_id=run_id)
             return _end(view, act(run, operation, approver), operation)

@@ -7,7 +7,7 @@ from pathlib import Path
 from sretool.cli import approval, streams, tty
 from sretool.cli.conduct import RunView
 from sretool.clock import SystemClock
-from sretool.cluster import ClusterEntry, clusters_folder, require_cluster
+from sretool.cluster import require_cluster
 from sretool.engine.opening import Terms, opened_run, reopened_run
 from sretool.engine.operate import Approver
 from sretool.engine.plan import load_plan, save_plan
@@ -71,11 +71,6 @@ class Asked:
         return self.approve is not None or not tty.is_interactive()
 
 
-def entry_of(name: str) -> ClusterEntry:
-    """Return the cluster's entry; UsageError when no cluster file has this name."""
-    return require_cluster(name, clusters_folder())
-
-
 def run_runbook(name: str, *, cluster: str, given: Mapping[str, str], asked: Asked) -> int:
     """Run one runbook and return the exit code."""
     clock = SystemClock()
@@ -84,7 +79,7 @@ def run_runbook(name: str, *, cluster: str, given: Mapping[str, str], asked: Ask
     with RunView(output=asked.output, verbose=asked.verbose, clock=clock) as view:
         terms = asked.terms(view, clock, unattended=asked.is_unattended())
         book = read_runbook(name, terms.catalogue)
-        entry = entry_of(cluster)
+        entry = require_cluster(cluster)
         with opened_run(book, given, entry, terms, may_write=approver is not None) as operation:
             what = f"run {operation.run_id}: {book.name} on {entry.cluster}, for: {book.summary}"
             view.begin(what, run_id=operation.run_id)
@@ -102,7 +97,7 @@ def apply_plan(path: Path, *, asked: Asked) -> int:
     clock = SystemClock()
     plan = load_plan(path, now=clock.now())
     approver = asked.approver() or approval.approve_saved(str(path))
-    entry = entry_of(plan.cluster)
+    entry = require_cluster(plan.cluster)
     with RunView(output=asked.output, verbose=asked.verbose, clock=clock) as view:
         terms = asked.terms(view, clock, unattended=asked.is_unattended())
         book = load_runbook(plan.text, origin=plan.origin, catalogue=terms.catalogue)
@@ -123,7 +118,7 @@ def resume_run(run_id: str, *, asked: Asked) -> int:
     approver = asked.approver()
     with RunView(output=asked.output, verbose=asked.verbose, clock=clock) as view:
         terms = asked.terms(view, clock, unattended=asked.is_unattended())
-        with reopened_run(found, entry_of, terms) as resumption:
+        with reopened_run(found, require_cluster, terms) as resumption:
             view.begin(f"run {found} is taken up again", run_id=found)
             return view.end(resumption.resume(approver), lambda: resumption.records)
 
@@ -139,6 +134,6 @@ def undo_run(run_id: str, *, asked: Asked) -> int:
     approver = asked.approver()
     with RunView(output=asked.output, verbose=asked.verbose, clock=clock) as view:
         terms = asked.terms(view, clock, unattended=asked.is_unattended())
-        with reopened_run(found, entry_of, terms) as resumption:
+        with reopened_run(found, require_cluster, terms) as resumption:
             view.begin(f"run {found} is undone", run_id=found)
             return view.end(resumption.undo(approver), lambda: resumption.records)

@@ -16,8 +16,8 @@ def safe(what: str, cluster: str) -> int:
     """
     from sretool.cli import streams
     from sretool.cli.judging import judge_etcd
-    from sretool.cluster.inventory import clusters_folder, require_cluster
+    from sretool.cluster.inventory import require_cluster
 
-    verdict = judge_etcd(require_cluster(cluster, clusters_folder()))
+    verdict = judge_etcd(require_cluster(cluster))
     streams.say([f"{what}: {verdict.sentence}"])
     return verdict.exit_code

@@ -6,7 +6,7 @@ from pathlib import Path
 
 from sretool import __version__
 from sretool.cli import streams
-from sretool.cluster import ClusterEntry, clusters_folder, require_cluster
+from sretool.cluster import ClusterEntry, require_cluster
 from sretool.cluster.glance import read_glance
 from sretool.errors import StateError, UsageError
 from sretool.folders import config_folder
@@ -43,7 +43,7 @@ def scheduled_job(
             f"{book.name} may plan what has no way back, and nobody will be there to be asked",
             then="say so if that is what you want: --approve irreversible",
         )
-    entry = require_cluster(cluster, clusters_folder())
+    entry = require_cluster(cluster)
     job = ScheduledJob(
         runbook=book.name,
         runbook_path="" if is_shipped(book.origin) else str(Path(book.origin).absolute()),

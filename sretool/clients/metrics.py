@@ -20,9 +20,8 @@ from sretool.model import MetricsPage, Sample
 _LIMIT_BYTES = 16 << 20  # etcd's page has 175 KB, an API server's 2 to 5 MB
 
 _NAME = re.compile(r"[a-zA-Z_:][a-zA-Z0-9_:]*")
-_LINE = re.compile(
-    r"""[a-zA-Z_:][a-zA-Z0-9_:]*              # the name
-        (?:\{((?:[^"}]++|"(?:[^"\\]++|\\.)*+")*+)\})?  # its labels; a value may hold braces
+_REST = re.compile(
+    r"""(?:\{((?:[^"}]++|"(?:[^"\\]++|\\.)*+")*+)\})?  # its labels; a value may hold braces
         [ \t]+(\S+)                           # the value, perhaps a timestamp and an exemplar after it
     """,
     re.VERBOSE,
@@ -58,7 +57,7 @@ def parse_metrics(text: str) -> MetricsPage:
     lines: dict[str, list[str]] = {}
     for line in text.split("\n"):
         if name := _NAME.match(line):
-            lines.setdefault(name[0], []).append(line)
+            lines.setdefault(name[0], []).append(line[name.end() :])
     return MetricsPage(_Samples(lines))
 
 
@@ -89,7 +88,8 @@ class _Samples(Mapping[str, tuple[Sample, ...]]):
 
 
 def _sample(line: str) -> Sample | None:
-    found = _LINE.match(line)
+    """Return what stands after the name in a line; None when that is no sample."""
+    found = _REST.match(line)
     try:
         return Sample(_labels(found[1]) if found[1] else _NO_LABELS, float(found[2])) if found else None
     except ValueError:

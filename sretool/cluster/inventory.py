@@ -109,8 +109,12 @@ def list_clusters(folder: Path) -> tuple[str, ...]:
     return tuple(sorted(path.stem for path in folder.glob("*.yaml")))
 
 
-def require_cluster(name: str, folder: Path) -> ClusterEntry:
-    """Return the cluster `name`, or the only one when `name` is empty; UsageError says what there is."""
+def require_cluster(name: str, folder: Path | None = None) -> ClusterEntry:
+    """Return the cluster `name`, or the only one when `name` is empty; UsageError says what there is.
+
+    `folder` is `clusters_folder()` when none is given.
+    """
+    folder = folder or clusters_folder()
     known = list_clusters(folder)
     if not name:
         if len(known) != 1:

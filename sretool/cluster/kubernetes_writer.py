@@ -18,7 +18,6 @@ R = TypeVar("R")
 PAGE_SIZE = 500
 WRITE_SECONDS = 10.0
 PROBE_SECONDS = 2.0
-NOWHERE: Mapping[str, str] = {}
 COLLECTION_SECONDS = 60.0  # the API server's own limit for a request
 
 
@@ -93,7 +92,7 @@ class KubernetesWriter:
         limit: int,
         field_selector: str = "",
         label_selector: str = "",
-        place: Mapping[str, str] = NOWHERE,
+        place: Mapping[str, str] | None = None,
         timeout_seconds: float = COLLECTION_SECONDS,
     ) -> int:
         """Delete at most `limit` objects of the collection `path`, new ones that match as well; return how many.

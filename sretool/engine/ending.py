@@ -1,6 +1,6 @@
 """How a run ended: exit code, one sentence, what was touched, what to do next."""
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Container, Iterable, Mapping, Sequence
 
 import msgspec
 
@@ -95,13 +95,14 @@ def ending_of_verify(after: Plan, verdicts: Mapping[str, VerdictNext], *, run_id
 def next_runbooks(plan: Plan, verdicts: Mapping[str, VerdictNext]) -> list[str]:
     """Return, for each cause that the runbook knows a successor for, what to run next."""
     causes = {finding.verdict for finding in plan.findings if finding.is_cause}
-    return [f"{cause}: {successor(after)}" for cause, after in verdicts.items() if cause in causes]
+    there = dict(list_runbooks())
+    return [f"{cause}: {successor(after, there)}" for cause, after in verdicts.items() if cause in causes]
 
 
-def successor(after: VerdictNext) -> str:
-    """Return what takes over: the command, or the name alone of a runbook that there is not (yet)."""
+def successor(after: VerdictNext, there: Container[str]) -> str:
+    """Return what takes over: the command, or the name alone of a runbook that is not `there` (yet)."""
     about = f" ({after.about})" if after.about else ""
-    if after.next in dict(list_runbooks()):
+    if after.next in there:
         return f"sretool runbook {after.next}{about}"
     return f"{after.next}{about}, by hand: there is no runbook for it"
 

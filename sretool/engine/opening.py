@@ -22,9 +22,7 @@ from sretool.errors import StateError
 from sretool.knowledge.window import Window
 from sretool.runbook.loader import load_runbook, resolve_params
 from sretool.runbook.model import Runbook
-from sretool.step import AnyStep
-
-Catalogue = Mapping[str, type[AnyStep]]
+from sretool.step import Catalogue
 
 
 @dataclasses.dataclass(frozen=True)

@@ -15,6 +15,7 @@ from sretool.engine.playbook_run import PlaybookRun
 from sretool.engine.runs import new_run_id, runs_folder
 from sretool.errors import UsageError
 from sretool.model import Unknown
+from sretool.runbook.library import list_runbooks
 from sretool.runbook.params import params_given, refuse, resolve_params
 from sretool.runbook.playbook import Playbook, given_of, value_of
 from sretool.runbook.playbook_loader import load_playbook
@@ -70,6 +71,7 @@ def reopened_playbook(
 def outline_of(playbook: Playbook) -> dict[str, Any]:
     """Return what a report tells of a playbook: its stages, its numbers, what goes on after a verdict."""
     own = {part.book.name for stage in playbook.stages for part in stage.parts}
+    there = dict(list_runbooks())
     return {
         "stages": [
             {
@@ -83,7 +85,7 @@ def outline_of(playbook: Playbook) -> dict[str, Any]:
         "causes": playbook.causes,
         "numbers": {number.name: list(number.fact.words) for number in playbook.numbers},
         "next": {
-            verdict: successor(after)
+            verdict: successor(after, there)
             for stage in playbook.stages
             for part in stage.parts
             for verdict, after in part.book.verdicts.items()

@@ -24,7 +24,7 @@ from sretool.runbook.library import list_playbooks
 from sretool.runbook.loader import resolve_params
 from sretool.runbook.playbook import Facts, Part, Playbook, Stage, given_of, value_of
 from sretool.runbook.references import Reference, fact_kinds
-from sretool.step import AnyStep
+from sretool.step import Catalogue
 
 
 @dataclasses.dataclass(frozen=True)
@@ -35,7 +35,7 @@ class PlaybookRun:
     playbook: Playbook
     given: Mapping[str, str]  # parameters as the person gave them
     params: Mapping[str, object]
-    catalogue: Mapping[str, type[AnyStep]]
+    catalogue: Catalogue
     cluster: Cluster
     clock: Clock
     deadline: Deadline

@@ -183,9 +183,8 @@ class Resumption:
                 result = record.body["outcome"]["result"]
                 found[change.key] = (change, result)
                 if change.reverses and result in (Result.NOT_DONE, Result.PARTLY):
-                    found[change.key] = taken_back[
-                        change.key
-                    ]  # an undo that came to nothing: the next one tries again
+                    # An undo that came to nothing: the next one tries again.
+                    found[change.key] = taken_back[change.key]
         return list(found.values())
 
     def _last_plan(self) -> Plan | None:

@@ -97,10 +97,10 @@ class ControlPlane(msgspec.Struct, frozen=True, kw_only=True):
         return () if isinstance(self.leases, Unknown) else tuple(one for one in self.leases if is_stale(one))
 
     @property
-    def undated(self) -> tuple[ControlPlaneLease, ...]:
-        """The leases of which nobody can tell whether they are renewed."""
+    def undated(self) -> dict[str, Unknown]:
+        """The leases of which nobody can tell whether they are renewed, with the reason."""
         leases = () if isinstance(self.leases, Unknown) else self.leases
-        return tuple(one for one in leases if isinstance(one.age_seconds, Unknown))
+        return {one.name: one.age_seconds for one in leases if isinstance(one.age_seconds, Unknown)}
 
     @property
     def ready(self) -> tuple[ServerView, ...]:

@@ -1,7 +1,7 @@
 """What a control plane's leases say: which are renewed, whatever the clocks say, and which nobody renews."""
 
 import math
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 
 import msgspec
 
@@ -67,8 +67,8 @@ def lease_findings(plane: ControlPlane) -> Iterator[Finding]:
         )
         yield Finding(severity=Severity.WARNING, sentence=sentence, blind=True)
     if plane.undated:
-        names = listed([one.name for one in plane.undated])
-        sentence = f"whether {names} is still renewed is not known: {_why_undated(plane.undated)}"
+        why = next(iter(plane.undated.values())).reason
+        sentence = f"whether {listed(list(plane.undated))} is still renewed is not known: {why}"
         yield Finding(severity=Severity.WARNING, sentence=sentence, blind=True)
     above = _above(plane)
     for lease in plane.stale:
@@ -96,10 +96,6 @@ def _above(plane: ControlPlane) -> str:
         "not-ready": "api-not-ready",
     }
     return causes.get(next(states, ""), "")
-
-
-def _why_undated(leases: Sequence[ControlPlaneLease]) -> str:
-    return next((str(one.age_seconds.reason) for one in leases if isinstance(one.age_seconds, Unknown)), "")
 
 
 def lease_row(lease: ControlPlaneLease) -> Evidence:

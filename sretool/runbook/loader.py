@@ -1,6 +1,5 @@
 """Turns a runbook's file into a checked `Runbook`, or names every problem of it at once."""
 
-from collections.abc import Mapping
 from typing import Any
 
 import msgspec
@@ -28,12 +27,12 @@ from sretool.runbook.shapes import (
     VerifyShape,
 )
 from sretool.runbook.strict import ShapeError, convert, encoded_fields, read_fields, read_struct
-from sretool.step import AnyStep, Duration
+from sretool.step import AnyStep, Catalogue, Duration
 
 __all__ = ["load_runbook", "resolve_params", "step_params"]
 
 
-def load_runbook(text: str, *, origin: str, catalogue: Mapping[str, type[AnyStep]]) -> Runbook:
+def load_runbook(text: str, *, origin: str, catalogue: Catalogue) -> Runbook:
     """Return the runbook that `text` holds; DocumentError with every problem, each with line and column.
 
     A runbook from a file (`origin` ends in .yaml or .yml) carries the file's name.
@@ -49,9 +48,7 @@ def load_runbook(text: str, *, origin: str, catalogue: Mapping[str, type[AnyStep
 class _Reading(Reading):
     """One pass over one runbook."""
 
-    def __init__(
-        self, document: Document, problems: Problems, catalogue: Mapping[str, type[AnyStep]]
-    ) -> None:
+    def __init__(self, document: Document, problems: Problems, catalogue: Catalogue) -> None:
         super().__init__(document, problems)
         self._catalogue = catalogue
 

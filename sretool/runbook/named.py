@@ -1,16 +1,13 @@
 """Runbooks and playbooks by their name or path: found and loaded in one go."""
 
 import re
-from collections.abc import Mapping
 
 from sretool.runbook.library import find_playbook, find_runbook, list_playbooks
 from sretool.runbook.loader import load_runbook
 from sretool.runbook.model import Runbook
 from sretool.runbook.playbook import Playbook
 from sretool.runbook.playbook_loader import load_playbook
-from sretool.step import AnyStep
-
-Catalogue = Mapping[str, type[AnyStep]]
+from sretool.step import Catalogue
 
 
 def read_runbook(name_or_path: str, catalogue: Catalogue) -> Runbook:

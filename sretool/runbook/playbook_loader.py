@@ -24,10 +24,9 @@ from sretool.runbook.references import (
 )
 from sretool.runbook.shapes import ID_PATTERN
 from sretool.runbook.strict import ShapeError, read_fields
-from sretool.step import AnyStep
+from sretool.step import Catalogue
 
 FindRunbook = Callable[[str], tuple[str, str]]
-Catalogue = Mapping[str, type[AnyStep]]
 StageKinds = Mapping[str, Mapping[str, Mapping[str, Kind]] | None]
 """What may be asked about one stage: by runbook, step and fact; None for a runbook with a problem of its own."""
 

@@ -1,14 +1,12 @@
 """What a runbook or a playbook needs of the Kubernetes API: what its steps declare, and what every run asks."""
 
-from collections.abc import Mapping
-
 from sretool.knowledge.rights import EVERY_RUN, Right
 from sretool.runbook.model import Runbook
 from sretool.runbook.playbook import Playbook
-from sretool.step import AnyStep
+from sretool.step import Catalogue
 
 
-def rights_of(book: Runbook | Playbook, catalogue: Mapping[str, type[AnyStep]]) -> tuple[Right, ...]:
+def rights_of(book: Runbook | Playbook, catalogue: Catalogue) -> tuple[Right, ...]:
     """Return every right that some run of `book` needs, unmerged."""
     books = (
         [book] if isinstance(book, Runbook) else [part.book for stage in book.stages for part in stage.parts]

@@ -10,7 +10,7 @@ from sretool.runbook.params import fits
 from sretool.runbook.playbook_shapes import PlaybookShape
 from sretool.runbook.shapes import RunbookShape, StepShape
 from sretool.runbook.strict import base_types, choices, encoded_fields
-from sretool.step import AnyStep, Duration, Percent, Quantity
+from sretool.step import AnyStep, Catalogue, Duration, Percent, Quantity
 
 Schema = dict[str, Any]
 
@@ -27,7 +27,7 @@ _SCALES: Mapping[type, tuple[tuple[float, str], ...]] = {
 }
 
 
-def runbook_schema(catalogue: Mapping[str, type[AnyStep]]) -> Schema:
+def runbook_schema(catalogue: Catalogue) -> Schema:
     """Return the schema of a runbook that uses the steps of `catalogue`."""
     schema = _struct(RunbookShape)
     step = _struct(StepShape)

@@ -1,7 +1,7 @@
 """The contract of a step: read, decide, act, look again. Everything that a step author needs."""
 
 import abc
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any, ClassVar, Generic, TypeVar, get_args, get_origin
 
 import msgspec
@@ -85,3 +85,5 @@ class Step(abc.ABC, Generic[P, F]):
 
 
 AnyStep = Step[Any, Any]
+Catalogue = Mapping[str, type[AnyStep]]
+"""The steps that there are, by the name that a runbook uses."""

@@ -1,10 +1,9 @@
 """Which steps there are: ours by name, others' by the entry point group `sretool.steps`."""
 
-from collections.abc import Mapping
 from importlib import import_module
 
 from sretool.errors import UsageError
-from sretool.step import AnyStep, Step
+from sretool.step import AnyStep, Catalogue, Step
 
 _OWN = {
     "etcd.endpoint-status": ("etcd_endpoint_status", "EtcdEndpointStatus"),
@@ -24,7 +23,7 @@ _OWN = {
 }
 
 
-def load_catalogue() -> Mapping[str, type[AnyStep]]:
+def load_catalogue() -> Catalogue:
     """Return every step by the name that runbooks use; UsageError when an installed extension is broken."""
     own = {
         uses: getattr(import_module(f"sretool.steps.{module}"), name) for uses, (module, name) in _OWN.items()

@@ -101,8 +101,7 @@ class KubernetesControlPlane(Step[KubernetesControlPlaneParams, KubernetesContro
 def _stale(plane: ControlPlane) -> Known[tuple[str, ...]]:
     if isinstance(plane.leases, Unknown):
         return plane.leases
-    unknown = next((one.age_seconds for one in plane.undated if isinstance(one.age_seconds, Unknown)), None)
-    return unknown or tuple(lease.name for lease in plane.stale)
+    return next(iter(plane.undated.values()), None) or tuple(lease.name for lease in plane.stale)
 
 
 def _worst(values: Sequence[Known[float]], choose: Callable[[Iterable[float]], float]) -> Known[float]:

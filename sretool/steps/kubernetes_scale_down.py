@@ -9,7 +9,7 @@ from sretool.cluster import ClusterReader, ClusterWriter
 from sretool.cluster.state import read_leases
 from sretool.cluster.workloads import find_runaways, find_workload
 from sretool.errors import ConflictError, RemoteError, UsageError
-from sretool.knowledge.guard_leases import is_stale
+from sretool.knowledge.guard_leases import CONTROLLER_MANAGER, is_stale
 from sretool.knowledge.replica_writes import (
     JSON_PATCH,
     MERGE_PATCH,
@@ -31,7 +31,6 @@ STANDSTILL_SECONDS = 15.0
 # A controller-manager that ended while etcd took no writes is started again by the kubelet after 5 min at most, and
 # then waits for the old one's lease, 15 s.
 RESTART_SECONDS = 330.0
-CONTROLLER_MANAGER = "kube-controller-manager"
 
 _NAME = r"^([a-z0-9]([a-z0-9.-]*[a-z0-9])?)?$"
 

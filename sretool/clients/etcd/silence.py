@@ -38,9 +38,8 @@ def find_silence(
     port = f"{endpoint.target} answers the handshake" if answers else seen.reason
     page = _metrics(metrics_url, tls, timeout_seconds=seconds_left(ends))
     if isinstance(page, Unknown):
-        if (
-            seen.reached is Reached.CLOSED
-        ):  # a server that is dying closes what it had accepted: is it gone by now?
+        if seen.reached is Reached.CLOSED:
+            # A server that is dying closes what it had accepted: is it gone by now?
             again = shake_hands(endpoint, None, timeout_seconds=seconds_left(ends))
             if again.reached is Reached.REFUSED:
                 return Silence.DEAD, again.reason

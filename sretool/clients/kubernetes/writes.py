@@ -19,7 +19,6 @@ from sretool.errors import (
 )
 
 Object = Mapping[str, Any]
-NOWHERE: Mapping[str, str] = {}
 _OPTIONS: Object = {"apiVersion": "v1", "kind": "DeleteOptions"}
 _SAID_FIRST = (CompactedError, NotPermittedError, NotFoundError, TooManyRequestsError)
 """What the deletion of a collection is answered before the first object is deleted."""
@@ -74,7 +73,7 @@ class KubernetesWrites:
         limit: int,
         field_selector: str = "",
         label_selector: str = "",
-        place: Mapping[str, str] = NOWHERE,
+        place: Mapping[str, str] | None = None,
         timeout_seconds: float,
     ) -> int:
         """Delete at most `limit` objects of the collection that match now; return how many it were.
@@ -86,7 +85,7 @@ class KubernetesWrites:
         before it are gone. That is a NoAnswerError here too: look at what is left.
         """
         selection = {"limit": str(limit), "fieldSelector": field_selector, "labelSelector": label_selector}
-        query = {name: value for name, value in {**selection, **place}.items() if value}
+        query = {name: value for name, value in {**selection, **(place or {})}.items() if value}
         # Without a body the server would also take a place's resourceVersion for that of each object.
         request = Request(method="DELETE", path=path, query=query, body=_OPTIONS if place else None)
         try:

@@ -5,6 +5,7 @@ import pytest
 from sretool.engine.ending import PRECEDENCE, code_of_look, successor, worst
 from sretool.errors import EXIT_CODES
 from sretool.model import Finding, Held, Severity
+from sretool.runbook.library import list_runbooks
 from sretool.runbook.model import VerdictNext
 
 CAUSE = Finding(severity=Severity.WARNING, sentence="slow disk", verdict="disk-slow-minority")
@@ -56,4 +57,4 @@ def test_what_a_look_alone_deserves(findings, held, due, expected):
     ],
 )
 def test_what_takes_over_is_a_command_only_where_there_is_that_runbook(after, words):
-    assert successor(after) == words
+    assert successor(after, dict(list_runbooks())) == words
