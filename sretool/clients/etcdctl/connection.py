@@ -11,6 +11,7 @@ from sretool.clients.etcd.rpcs import ALARM, RANGE, WATCH, Rpc
 from sretool.clients.etcdctl.answers import from_behind, parse_answer
 from sretool.clients.etcdctl.commands import MEMBER_LIST_ALONE, command_of, starts_behind
 from sretool.clients.etcdctl.errors import translate_output
+from sretool.clients.unreadable import UNREADABLE
 from sretool.errors import NoAnswerError, RefusedError
 
 # etcdctl ends by itself before we stop waiting: it says why, and nothing goes on running where nobody looks.
@@ -81,7 +82,7 @@ class EtcdctlConnection:
     def _parsed(self, rpc: Rpc, fields: Mapping[str, Any], printed: bytes) -> Any:
         try:
             answer = parse_answer(rpc, printed)
-        except (msgspec.MsgspecError, RecursionError) as error:
+        except UNREADABLE as error:
             raise NoAnswerError(
                 f"etcd {self.endpoint}: etcdctl printed no answer to {rpc}: {error}", endpoint=self.endpoint
             ) from error

@@ -6,6 +6,7 @@ import msgspec
 
 from sretool.clients.command import CommandOutput
 from sretool.clients.etcd.errors import Failure, translate
+from sretool.clients.unreadable import UNREADABLE
 from sretool.errors import NotLeaderError, RejectedError, RemoteError, TlsError, UnreachableError
 
 _RPC_ERROR = re.compile(r"rpc error: code = (\w+) desc = (.*)", re.DOTALL)
@@ -65,7 +66,7 @@ def _split(stderr: str) -> tuple[str, str]:
         if line.startswith("{"):
             try:
                 logged = msgspec.json.decode(line, type=_Line).error or logged
-            except (msgspec.MsgspecError, RecursionError):
+            except UNREADABLE:
                 continue
         elif line.strip() and not said:
             said = line.removeprefix("Error: ").strip()

@@ -9,6 +9,7 @@ import msgspec
 
 from sretool.clients.kubernetes.errors import Sent, translate_exception, translate_status
 from sretool.clients.kubernetes.request import Request
+from sretool.clients.unreadable import UNREADABLE
 from sretool.errors import NoAnswerError, RemoteError, UnreachableError
 
 T = TypeVar("T")
@@ -27,7 +28,7 @@ class Answer(msgspec.Struct, frozen=True, kw_only=True):
         """Return the JSON as `kind`; NoAnswerError when it is something else: that is no API server's answer."""
         try:
             return msgspec.json.decode(self.body, type=kind)
-        except (msgspec.MsgspecError, RecursionError) as error:
+        except UNREADABLE as error:
             raise self.sent.failed(
                 NoAnswerError, f"answered, but not as an API server does: {error}"
             ) from error

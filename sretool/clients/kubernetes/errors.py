@@ -5,6 +5,7 @@ from collections.abc import Mapping, Sequence
 
 import msgspec
 
+from sretool.clients.unreadable import UNREADABLE
 from sretool.errors import (
     CompactedError,
     ConflictError,
@@ -232,7 +233,7 @@ def translate_exception(error: Exception, sent: Sent) -> RemoteError:
 def _parse_status(body: bytes) -> _Status:
     try:
         return msgspec.json.decode(body, type=_Status)
-    except (msgspec.MsgspecError, RecursionError):  # a proxy's page
+    except UNREADABLE:  # a proxy's page
         return _Status()
 
 

@@ -10,6 +10,7 @@ from sretool.clients.kubernetes.connection import Connection
 from sretool.clients.kubernetes.errors import Sent
 from sretool.clients.kubernetes.request import Request
 from sretool.clients.kubernetes.websocket_stream import open_stream
+from sretool.clients.unreadable import UNREADABLE
 from sretool.errors import NoAnswerError, RejectedError, RemoteError
 
 _PROTOCOLS = ("v5.channel.k8s.io", "v4.channel.k8s.io")
@@ -100,7 +101,7 @@ def run_command(
 
 
 def _is_whole(status: bytearray) -> bool:
-    with contextlib.suppress(msgspec.MsgspecError, RecursionError):
+    with contextlib.suppress(*UNREADABLE):
         return bool(msgspec.json.decode(status, type=_End).status)
     return False
 
@@ -108,7 +109,7 @@ def _is_whole(status: bytearray) -> bool:
 def _exit_code(status: bytes, sent: Sent) -> int:
     try:
         end = msgspec.json.decode(status, type=_End)
-    except (msgspec.MsgspecError, RecursionError) as error:
+    except UNREADABLE as error:
         raise sent.failed(NoAnswerError, "ended without saying how the command ended") from error
     if end.status == "Success":
         return 0

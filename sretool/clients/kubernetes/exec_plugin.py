@@ -12,6 +12,7 @@ from typing import Any
 
 import msgspec
 
+from sretool.clients.unreadable import UNREADABLE
 from sretool.errors import UnreachableError
 
 PLUGIN_SECONDS = 20.0
@@ -94,7 +95,7 @@ def _plugin_config(cluster: Mapping[str, Any]) -> Any:
 def _parse(command: str, output: bytes) -> Credential:
     try:
         credential = msgspec.json.decode(output, type=_Answer).status
-    except (msgspec.MsgspecError, RecursionError) as error:
+    except UNREADABLE as error:
         raise _failed(command, f"did not answer with an ExecCredential: {error}") from error
     if not credential.token and not (credential.certificate and credential.key):
         raise _failed(command, "answered without a token and without a certificate and its key")
