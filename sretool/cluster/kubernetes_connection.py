@@ -45,16 +45,21 @@ class KubernetesConnection:
 
     def certificate_days(self, *, now: datetime.datetime, timeout_seconds: float) -> "CertificateDays":
         """Return for how many days our certificate and the server's are still valid; UnreachableError."""
-        from sretool.clients.etcd.certificates import days_until_expiry, shown_until
-        from sretool.clients.etcd.endpoint import Endpoint, TlsFiles
+        from sretool.clients.etcd import certificates as dates
+        from sretool.clients.etcd.endpoint import Endpoint
 
-        tls = TlsFiles("", cert=self._open.certificate())
-        if shown := self._open.shown_certificate():
-            return shown_until(shown, tls, now=now)
-        parts = urlsplit(self.open())
-        host = parts.netloc if parts.port else f"{parts.netloc}:{_HTTPS}"
-        endpoint = Endpoint("", f"https://{host}")
-        return days_until_expiry(endpoint, tls, now=now, timeout_seconds=timeout_seconds)
+        ours, shown = self._open.certificate(), self._open.shown_certificate()
+        if shown:
+            server = dates.days_left(dates.validity_of(shown), now=now, why="it cannot be read")
+        else:
+            parts = urlsplit(self.open())
+            host = parts.netloc if parts.port else f"{parts.netloc}:{_HTTPS}"
+            server = dates.shown_days(
+                Endpoint("", f"https://{host}"), now=now, timeout_seconds=timeout_seconds
+            )
+        why = "it cannot be read" if ours else "we show none"
+        client = dates.days_left(dates.pem_validity(ours), now=now, why=why)
+        return dates.CertificateDays(client=client, server=server)
 
     def close(self) -> None:
         """Close the sockets; the threads end with their calls' deadlines."""

@@ -75,8 +75,11 @@ class HttpStub:
 
 
 @contextlib.contextmanager
-def serve(reply: Callable[[Asked], Reply], *, pair: Pair | None = None) -> Iterator[tuple[HttpStub, str]]:
-    """Yield the stub and its URL; with `pair`, its certificate and key, it speaks TLS."""
+def serve(
+    reply: Callable[[Asked], Reply], *, pair: Pair | None = None, clients: Pair | None = None
+) -> Iterator[tuple[HttpStub, str]]:
+    """Yield the stub and its URL; with `pair`, its certificate and key, it speaks TLS: with `clients`, an
+    authority, only to who shows a certificate of it."""
     stub = HttpStub(reply)
 
     class Handler(BaseHTTPRequestHandler):
@@ -99,6 +102,9 @@ def serve(reply: Callable[[Asked], Reply], *, pair: Pair | None = None) -> Itera
     if pair is not None:
         context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
         context.load_cert_chain(pair.cert, pair.key)
+        if clients is not None:
+            context.load_verify_locations(clients.cert)
+            context.verify_mode = ssl.CERT_REQUIRED
         server.socket = context.wrap_socket(server.socket, server_side=True)
     server.block_on_close = False
     thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.02}, daemon=True)

@@ -33,30 +33,39 @@ def days_until_expiry(
     endpoint: Endpoint, tls: TlsFiles, *, now: dt.datetime, timeout_seconds: float
 ) -> CertificateDays:
     """Return how long our certificate and the server's are still valid; neither is verified here."""
-    seen = shake_hands(endpoint, trusting_context(), timeout_seconds=timeout_seconds)
-    return shown_until(seen.certificate, tls, now=now, why=f"{endpoint} showed no certificate: {seen.reason}")
-
-
-def shown_until(shown: bytes, tls: TlsFiles, *, now: dt.datetime, why: str = "") -> CertificateDays:
-    """Return the same of the certificate that a server has shown (DER); `why` it has not, where it is empty."""
-
-    def days(validity: Validity | None, *, why: str) -> Known[float]:
-        return (validity.ends - now).total_seconds() / _SECONDS_A_DAY if validity else Unknown(why)
-
+    ours = file_validity(tls.cert)
     return CertificateDays(
-        client=days(
-            file_validity(tls.cert), why=f"{tls.cert} cannot be read" if tls.cert else "we show none"
-        ),
-        server=days(validity_of(shown), why=why or "the server's certificate cannot be read"),
+        client=days_left(ours, now=now, why=f"{tls.cert} cannot be read" if tls.cert else "we show none"),
+        server=shown_days(endpoint, now=now, timeout_seconds=timeout_seconds),
     )
+
+
+def shown_days(endpoint: Endpoint, *, now: dt.datetime, timeout_seconds: float) -> Known[float]:
+    """Return for how many days the certificate that the server shows is still valid; it is not verified here."""
+    seen = shake_hands(endpoint, trusting_context(), timeout_seconds=timeout_seconds)
+    why = f"{endpoint} showed no certificate: {seen.reason}"
+    return days_left(validity_of(seen.certificate), now=now, why=why)
+
+
+def days_left(validity: Validity | None, *, now: dt.datetime, why: str) -> Known[float]:
+    """Return the days until `validity` ends; Unknown, with `why`, where there is none."""
+    return (validity.ends - now).total_seconds() / _SECONDS_A_DAY if validity else Unknown(why)
 
 
 def file_validity(path: str) -> Validity | None:
     """Return the validity of the first certificate in a PEM file, None when there is none to be read."""
     try:
-        found = _PEM.search(read_pem(path).decode("ascii", errors="replace")) if path else None
+        return pem_validity(read_pem(path)) if path else None
+    except OSError:
+        return None
+
+
+def pem_validity(pem: bytes) -> Validity | None:
+    """Return the validity of the first certificate in a PEM, None when there is none to be read."""
+    found = _PEM.search(pem.decode("ascii", errors="replace"))
+    try:
         return validity_of(ssl.PEM_cert_to_DER_cert(found.group())) if found else None
-    except (OSError, ValueError):
+    except ValueError:
         return None
 
 

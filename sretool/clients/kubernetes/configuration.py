@@ -9,7 +9,7 @@ from urllib.parse import unquote, urlsplit
 from kubernetes.client.api_client import ApiClient
 from kubernetes.client.configuration import Configuration
 from kubernetes.config.incluster_config import load_incluster_config
-from kubernetes.config.kube_config import FileOrData, KubeConfigLoader
+from kubernetes.config.kube_config import KubeConfigLoader
 from urllib3.exceptions import InsecureRequestWarning
 from urllib3.util import make_headers
 
@@ -17,6 +17,7 @@ from sretool.clients.kubernetes.connecting import POOLS
 from sretool.clients.kubernetes.exec_plugin import run_plugin
 from sretool.clients.kubernetes.kubeconfig import merge, unusable_server, why_unusable
 from sretool.clients.kubernetes.request import IN_CLUSTER
+from sretool.clients.kubernetes.tls import TlsMaterial, pem_of
 from sretool.clock import SystemClock
 from sretool.errors import RemoteError, UnreachableError
 
@@ -25,7 +26,28 @@ _SOCKETS = 32  # kept open: more than a run has threads, or the rest would be cl
 
 
 class _Loader(KubeConfigLoader):  # type: ignore[misc]  # the package's types are not followed
-    """The package's loader, except for what it does without a limit: exec plugins, fetching new tokens."""
+    """The package's loader, except for what it does without a limit: exec plugins, fetching new tokens.
+
+    And except for keys: it writes them to files in /tmp that a killed process leaves there.
+    """
+
+    tls = TlsMaterial()
+    certificate_ends: datetime.datetime | None = None
+
+    def _load_cluster_info(self) -> None:
+        self.host = str(self._cluster["server"]).rstrip("/")
+        self.verify_ssl = not self._cluster.safe_get("insecure-skip-tls-verify")
+        self.tls_server_name = self._cluster.safe_get("tls-server-name")
+        if proxy := self._cluster.safe_get("proxy-url"):  # otherwise the environment's
+            self.proxy = proxy
+        if self.host.startswith("https"):
+            folder = self._get_base_path(self._cluster.path)
+            mine = self.tls  # an exec plugin's, which goes before the user's own
+            self.tls = TlsMaterial(
+                authority=pem_of(self._cluster, "certificate-authority", folder),
+                certificate=mine.certificate or pem_of(self._user, "client-certificate", folder),
+                key=mine.key or pem_of(self._user, "client-key", folder),
+            )
 
     def _load_user_token(self) -> bool:
         """Take the token as client-go does: of a file, which is replaced now and then, without its line break."""
@@ -52,7 +74,7 @@ class _Loader(KubeConfigLoader):  # type: ignore[misc]  # the package's types ar
         if credential.token:
             self.token = f"Bearer {credential.token}"
         if credential.certificate and credential.key:
-            self.cert_file, self.key_file = _as_file(credential.certificate), _as_file(credential.key)
+            self.tls = TlsMaterial(certificate=credential.certificate.encode(), key=credential.key.encode())
             self.certificate_ends = credential.expires
         if credential.expires:
             self.expiry = credential.expires
@@ -65,13 +87,14 @@ def open_client(kubeconfig: str, context: str) -> Any:
     try:
         if kubeconfig == IN_CLUSTER:
             load_incluster_config(client_configuration=configuration)
+            tls = TlsMaterial(authority=Path(configuration.ssl_ca_cert).read_bytes())
         else:
             loader = _Loader(merge(kubeconfig), active_context=context or None, config_base_path=None)
             loader.load_and_set(configuration)
-            ends = getattr(loader, "certificate_ends", None)
+            tls, ends = loader.tls, loader.certificate_ends
         if problem := unusable_server(configuration.host):
             raise ValueError(problem)
-        client = _client(configuration)
+        client = _client(configuration, tls)
     except RemoteError:
         raise
     except Exception as error:  # whatever the package trips over in somebody's file
@@ -94,7 +117,7 @@ def is_worn_out(client: Any) -> bool:
     return ends is not None and (ends if ends.tzinfo else ends.replace(tzinfo=now.tzinfo)) <= now
 
 
-def _client(configuration: Configuration) -> Any:
+def _client(configuration: Configuration, tls: TlsMaterial) -> Any:
     configuration.retries = False  # urllib3's default would send a DELETE up to four times
     configuration.keep_alive = True
     configuration.connection_pool_maxsize = _SOCKETS
@@ -103,7 +126,11 @@ def _client(configuration: Configuration) -> Any:
     if str(configuration.proxy or "").startswith("socks"):
         raise ValueError("its proxy-url names a SOCKS proxy: http:// only")
     configuration.proxy_headers = _proxy_headers(str(configuration.proxy or ""))
+    configuration.ssl_ca_cert = None  # in the context
     client = ApiClient(configuration=configuration)
+    client.own_certificate = tls.certificate
+    client.tls_context = tls.context(verifies=configuration.verify_ssl)
+    client.rest_client.pool_manager.connection_pool_kw["ssl_context"] = client.tls_context
     client.rest_client.pool_manager.pool_classes_by_scheme = POOLS
     client.user_agent = "sretool"
     return client
@@ -116,8 +143,3 @@ def _proxy_headers(proxy: str) -> dict[str, str] | None:
         return None
     pair = f"{unquote(parts.username)}:{unquote(parts.password or '')}"
     return dict(make_headers(proxy_basic_auth=pair))
-
-
-def _as_file(content: str) -> str:
-    """Return a file of ours alone (0600, removed at exit) with `content`: urllib3 takes certificates as files."""
-    return str(FileOrData({"pem": content}, "", data_key_name="pem", base64_file_content=False).as_file())

@@ -62,9 +62,9 @@ class Connection:
         """
         return self._host(self._opened("a first request"))
 
-    def certificate(self) -> str:
-        """Return the path of our client certificate, empty where we show none; UnreachableError as `open`."""
-        return str(self._opened("a first request").configuration.cert_file or "")
+    def certificate(self) -> bytes:
+        """Return our client certificate (PEM), empty where we show none; UnreachableError as `open`."""
+        return bytes(self._opened("a first request").own_certificate)
 
     def shown_certificate(self) -> bytes:
         """Return the certificate (DER) that the server showed on this connection, through whatever proxy it is;
@@ -107,9 +107,9 @@ class Connection:
         return Answer(sent=sent, body=answer)
 
     def addressed(self, request: Request) -> tuple[str, dict[str, str], Any]:
-        """Return URL, headers with the credentials, and the TLS configuration: for a stream over them."""
+        """Return URL, headers with the credentials, and the package's client: for a stream over them."""
         client = self._opened(request)
-        return (*self._addressed(client, request), client.configuration)
+        return (*self._addressed(client, request), client)
 
     def _opened(self, request: object) -> Any:
         from sretool.clients.kubernetes.configuration import is_worn_out, open_client

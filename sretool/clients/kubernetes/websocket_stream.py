@@ -103,18 +103,18 @@ def open_stream(
     import websocket
 
     ends = time.monotonic() + timeout_seconds
-    url, headers, configuration = connection.addressed(request)
+    url, headers, client = connection.addressed(request)
     sent = Sent(
         request=str(request), server=connection.open(), timeout_seconds=timeout_seconds, writes=writes
     )
-    opened: Any = websocket.WebSocket(sslopt=_tls(configuration), enable_multithread=True)
+    opened: Any = websocket.WebSocket(enable_multithread=True)
     stream = ChannelStream(opened, sent, ends=ends)
     shown = {
         name: value for name, value in headers.items() if name.lower() in {"authorization", "user-agent"}
     }
     is_asked = False
     try:
-        plain = _connected(url, opened, configuration, ends=ends)
+        plain = _connected(url, client, ends=ends)
         is_asked = True
         opened.connect(
             f"ws{url.removeprefix('http')}?{urlencode(parameters)}",
@@ -139,44 +139,25 @@ def open_stream(
     return stream, sent
 
 
-def _connected(url: str, opened: Any, configuration: Any, *, ends: float) -> socket.socket:
+def _connected(url: str, client: Any, *, ends: float) -> socket.socket:
     """Return a connection to the API server, with TLS where the URL says so; OSError when none is made by `ends`.
 
     The websocket package itself would begin a new time limit for each step and each address.
     """
-    parts = urlsplit(url)
+    parts, configuration = urlsplit(url), client.configuration
     host = parts.hostname or ""
     port = parts.port or (443 if parts.scheme == "https" else 80)
     plain = _plain_way(host, port, _proxy(url, configuration), configuration.proxy_headers or {}, ends=ends)
     plain.settimeout(seconds_left(ends))
     if parts.scheme != "https":
         return plain
-    options = opened.sock_opt.sslopt
+    name = configuration.tls_server_name or host
     try:
-        context = ssl.create_default_context(cafile=options.get("ca_certs"))
-        context.check_hostname = options.get("check_hostname", True)
-        context.verify_mode = options["cert_reqs"]
-        if "certfile" in options:
-            context.load_cert_chain(options["certfile"], options.get("keyfile"))
-        return context.wrap_socket(plain, server_hostname=options.get("server_hostname", host))
+        secured: socket.socket = client.tls_context.wrap_socket(plain, server_hostname=name)
     except OSError:
         plain.close()
         raise
-
-
-def _tls(configuration: Any) -> dict[str, Any]:
-    options: dict[str, Any] = {"cert_reqs": ssl.CERT_NONE, "check_hostname": False}
-    if configuration.verify_ssl:
-        options = {"cert_reqs": ssl.CERT_REQUIRED}
-        if configuration.assert_hostname is not None:
-            options["check_hostname"] = configuration.assert_hostname
-    named = {
-        "ca_certs": configuration.ssl_ca_cert,
-        "certfile": configuration.cert_file,
-        "keyfile": configuration.key_file,
-        "server_hostname": configuration.tls_server_name,
-    }
-    return options | {name: value for name, value in named.items() if value}
+    return secured
 
 
 def _plain_way(

@@ -15,6 +15,7 @@ import pytest
 from sretool.clients.kubernetes import IN_CLUSTER, Connection, KubernetesReads
 from sretool.clients.kubernetes.exec_plugin import run_plugin
 from sretool.errors import UnreachableError
+from sretool.lab.certificates import create_authority, issue_client
 from tests.support.http_stub import HttpStub, Reply, serve, write_kubeconfig
 
 Server = tuple[HttpStub, str]
@@ -220,7 +221,12 @@ def test_a_plugins_certificate_is_fetched_anew_when_it_has_ended(
 ) -> None:
     _, url = server
     count = tmp_path / "runs"
-    answer = {"clientCertificateData": "c", "clientKeyData": "k", "expirationTimestamp": ends}
+    pair = issue_client(create_authority(tmp_path), tmp_path, name="me")
+    answer = {
+        "clientCertificateData": pair.cert.read_text("ascii"),
+        "clientKeyData": pair.key.read_text("ascii"),
+        "expirationTimestamp": ends,
+    }
     code = f"open({str(count)!r}, 'a').write('x')\nprint(json.dumps({ {'status': answer}!r}))"
     kubeconfig = write_kubeconfig(
         tmp_path / "kubeconfig", url, user={"exec": plugin(tmp_path / "login", code)}
