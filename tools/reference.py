@@ -1,6 +1,6 @@
 """The generated reference pages: exit codes, steps, runbooks."""  # noqa: INP001 - a script's part
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 
 from sretool.engine.ending import PRECEDENCE
 from sretool.errors import EXIT_CODES
@@ -49,6 +49,7 @@ def _step(manual: StepManual) -> str:
         text.append(f"{manual.manual}\n")
     text.append(_fields("Parameter", manual.params))
     text.append(_fields("Fact", manual.facts))
+    text.append(_causes(manual.causes))
     return "\n".join(part for part in text if part)
 
 
@@ -57,6 +58,13 @@ def _fields(title: str, fields: tuple[Field, ...]) -> str:
         return ""
     rows = [f"| `{one.name}` | {one.type} | {one.default or ''} | {one.about} |" for one in fields]
     return f"| {title} | type | default | |\n|---|---|---|---|\n" + "\n".join(rows) + "\n"
+
+
+def _causes(causes: Mapping[str, str]) -> str:
+    if not causes:
+        return ""
+    rows = (f"| `{cause}` | {by_hand} |\n" for cause, by_hand in causes.items())
+    return f"| Cause | what a person does where no runbook takes over |\n|---|---|\n{''.join(rows)}"
 
 
 def runbooks(catalogue: Catalogue) -> str:

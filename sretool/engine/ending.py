@@ -1,6 +1,6 @@
 """How a run ended: exit code, one sentence, what was touched, what to do next."""
 
-from collections.abc import Container, Iterable, Mapping, Sequence
+from collections.abc import Container, Iterable, Sequence
 
 import msgspec
 
@@ -8,7 +8,7 @@ from sretool.engine.plan import Plan
 from sretool.errors import Touched
 from sretool.model import Finding, Held, Severity
 from sretool.runbook.library import list_runbooks
-from sretool.runbook.model import VerdictNext
+from sretool.runbook.model import Runbook, VerdictNext
 
 # When several hold, the first of these is the exit code.
 PRECEDENCE = (1, 2, 7, 130, 143, 5, 6, 4, 8, 3, 9, 0)
@@ -47,7 +47,7 @@ def code_of_look(findings: Sequence[Finding], held: Sequence[Held], *, due: bool
     return worst(codes)
 
 
-def ending_of_look(plan: Plan, verdicts: Mapping[str, VerdictNext]) -> Ending:
+def ending_of_look(plan: Plan, runbook: Runbook) -> Ending:
     """Return the ending of a run that only looked."""
     code = code_of_look(plan.findings, plan.held, due=bool(plan.changes))
     sentence = {
@@ -62,11 +62,11 @@ def ending_of_look(plan: Plan, verdicts: Mapping[str, VerdictNext]) -> Ending:
     then = f"a person may override with: {', '.join(f'--accept {word}' for word in accept)}" if accept else ""
     if code == 3:
         then = f"{plan.command}  (asks first)"
-    then = "; ".join(part for part in (then, *next_runbooks(plan, verdicts)) if part)
+    then = "; ".join(part for part in (then, *next_steps(plan, runbook)) if part)
     return Ending(exit_code=code, sentence=sentence, then=then, commands=commands)
 
 
-def ending_of_verify(after: Plan, verdicts: Mapping[str, VerdictNext], *, run_id: str, made: int) -> Ending:
+def ending_of_verify(after: Plan, runbook: Runbook, *, run_id: str, made: int) -> Ending:
     """Return the ending of a run that made its changes and looked again."""
     codes = [0]
     if after.writes:
@@ -87,24 +87,34 @@ def ending_of_verify(after: Plan, verdicts: Mapping[str, VerdictNext], *, run_id
         exit_code=code,
         sentence=sentence,
         touched=Touched.CHANGED,
-        then="; ".join((f"sretool report {run_id}", *next_runbooks(after, verdicts))),
+        then="; ".join((f"sretool report {run_id}", *next_steps(after, runbook))),
         commands=commands,
     )
 
 
-def next_runbooks(plan: Plan, verdicts: Mapping[str, VerdictNext]) -> list[str]:
-    """Return, for each cause that the runbook knows a successor for, what to run next."""
-    causes = {finding.verdict for finding in plan.findings if finding.is_cause}
+def next_steps(plan: Plan, runbook: Runbook, *, beside: Container[str] = ()) -> list[str]:
+    """Return, for each cause found, what takes over: a runbook, where it is none of those `beside`, or a person."""
+    causes = dict.fromkeys(finding.verdict for finding in plan.findings if finding.is_cause)
     there = dict(list_runbooks())
-    return [f"{cause}: {successor(after, there)}" for cause, after in verdicts.items() if cause in causes]
+    known = [
+        f"{cause}: {successor(after, there, runbook.by_hand.get(cause, ''))}"
+        for cause, after in runbook.verdicts.items()
+        if cause in causes and after.next not in beside
+    ]
+    told = [
+        f"{cause}: {runbook.by_hand[cause]}"
+        for cause in causes
+        if cause in runbook.by_hand and cause not in runbook.verdicts
+    ]
+    return known + told
 
 
-def successor(after: VerdictNext, there: Container[str]) -> str:
-    """Return what takes over: the command, or the name alone of a runbook that is not `there` (yet)."""
+def successor(after: VerdictNext, there: Container[str], by_hand: str) -> str:
+    """Return what takes over: the command, or what is done `by_hand` while the runbook is not `there` (yet)."""
     about = f" ({after.about})" if after.about else ""
     if after.next in there:
         return f"sretool runbook {after.next}{about}"
-    return f"{after.next}{about}, by hand: there is no runbook for it"
+    return f"{after.next}{about}, by hand: {by_hand or 'there is no runbook for it'}"
 
 
 def declined(plan: Plan, how: str) -> Ending:

@@ -20,13 +20,17 @@ class LookStarted(Event, frozen=True, kw_only=True):
 
 
 class LookEnded(Event, frozen=True, kw_only=True):
-    """A step has read and planned: what it found, how many changes it would make, how to read that by hand."""
+    """A step has read and planned: what it found, how many changes it would make, how to read that by hand.
+
+    A `precaution` makes its changes only before those of a later step.
+    """
 
     step: str
     uses: str
     seconds: float
     findings: tuple[Finding, ...]
     changes: int
+    precaution: bool = False
     commands: tuple[str, ...] = ()
 
 

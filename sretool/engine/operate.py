@@ -76,7 +76,7 @@ class Operation:
         if not plan.changes and made:
             return self._verify()
         if not plan.changes or approver is None:
-            return ending_of_look(plan, self._run.runbook.verdicts)
+            return ending_of_look(plan, self._run.runbook)
         return self._ask_and_carry(plan, approver, made=made)
 
     def look(self, *, phase: str = "plan", made: Sequence[Change] = ()) -> Plan:
@@ -94,7 +94,7 @@ class Operation:
         if approved is not None:
             self._require_covered(plan, approved)
         if approver is None or not plan.changes:
-            return ending_of_look(plan, self._run.runbook.verdicts)
+            return ending_of_look(plan, self._run.runbook)
         with self.lock(plan.identity):
             return self._ask_and_carry(plan, approver, made=())
 
@@ -128,7 +128,7 @@ class Operation:
                 then=error.then,
             )
         return ending_of_verify(
-            after, self._run.runbook.verdicts, run_id=self._run.id, made=len(done_outcomes(self.records))
+            after, self._run.runbook, run_id=self._run.id, made=len(done_outcomes(self.records))
         )
 
     def lock_level(self) -> str:

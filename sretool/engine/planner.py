@@ -100,6 +100,7 @@ class Planner:
                 seconds=self._run.clock.monotonic() - began,
                 findings=proposal.findings,
                 changes=len(allowed),
+                precaution=self._run.steps[spec.id].precaution,
                 commands=self._by_hand(spec, read),
             )
         )

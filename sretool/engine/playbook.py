@@ -206,7 +206,7 @@ class PlaybookOperation:
             how = f"{approval.how}, for the stage {stage.id}"
             return self._carry_out(stage, planned, Approval(granted=True, how=how))
         if approver is None:
-            return _worst([ending_of_look(one.plan, one.part.book.verdicts) for one in planned])
+            return _worst([ending_of_look(one.plan, one.part.book) for one in planned])
         return self._carry_out(stage, planned, Approval(granted=False, how=""))
 
     def _plan(self, stage: Stage, part: Part, given: dict[str, str]) -> Planned:

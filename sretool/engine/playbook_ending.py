@@ -4,7 +4,7 @@ from collections.abc import Iterator, Sequence
 
 import msgspec
 
-from sretool.engine.ending import PRECEDENCE, Ending, next_runbooks
+from sretool.engine.ending import PRECEDENCE, Ending, next_steps
 from sretool.engine.journal import done_outcomes
 from sretool.engine.plan import Plan
 from sretool.engine.planner import merge_findings
@@ -113,8 +113,7 @@ def _next(run: PlaybookRun, plans: Sequence[Plan]) -> Iterator[str]:
         yield f"sretool report {run.id}"
     for stage in run.playbook.stages:
         for part in stage.parts if stage.only_looks else ():
-            others = {verdict: one for verdict, one in part.book.verdicts.items() if one.next not in own}
             for plan in plans:
-                yield from next_runbooks(plan, others)
+                yield from next_steps(plan, part.book, beside=own)
         if state_of(run.journal.records, stage.id).left_out == "held" and not run.named:
             yield f"held: {run.command('--stage', stage.id)}"

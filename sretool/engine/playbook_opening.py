@@ -85,7 +85,7 @@ def outline_of(playbook: Playbook) -> dict[str, Any]:
         "causes": playbook.causes,
         "numbers": {number.name: list(number.fact.words) for number in playbook.numbers},
         "next": {
-            verdict: successor(after, there)
+            verdict: successor(after, there, part.book.by_hand.get(verdict, ""))
             for stage in playbook.stages
             for part in stage.parts
             for verdict, after in part.book.verdicts.items()

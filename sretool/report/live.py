@@ -98,7 +98,9 @@ class LiveLines:
             word = "ok" if finding.severity is Severity.OK and not finding.blind else severity_word(finding)
             lines += self._line(event.step, word, finding.sentence)
         if event.changes:
-            lines += self._line(event.step, "due", show_count(event.changes, "change"))
+            when = " before a later step's, if there is one" if event.precaution else ""
+            word = "ready" if event.precaution else "due"
+            lines += self._line(event.step, word, f"{show_count(event.changes, 'change')}{when}")
         lines = lines or self._line(event.step, "ok", "nothing to report")
         # A command is copied: it is never wrapped.
         return lines + [f"    $ {command}" for command in event.commands if self._verbose]

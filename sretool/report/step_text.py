@@ -1,7 +1,7 @@
 """The catalogue of steps, and one step's manual, from the step's own types and docstring."""
 
 import inspect
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from typing import Any
 
 import msgspec
@@ -40,6 +40,7 @@ class StepManual(msgspec.Struct, frozen=True, kw_only=True):
     manual: str
     params: tuple[Field, ...]
     facts: tuple[Field, ...]
+    causes: Mapping[str, str]
 
 
 def manual_of(step: type[AnyStep]) -> StepManual:
@@ -54,6 +55,7 @@ def manual_of(step: type[AnyStep]) -> StepManual:
         manual=manual,
         params=tuple(_params(step.params_type)),
         facts=tuple(_facts(step.facts_type)),
+        causes=step.causes,
     )
 
 
@@ -76,6 +78,10 @@ def render_manual(manual: StepManual, *, columns: int = PAGE_COLUMNS) -> list[st
     lines += ["", "FACTS (in conditions, as steps.ID.NAME)"]
     facts = [(f"  {one.name}", one.type) for one in manual.facts]
     lines += table(("  NAME", "TYPE"), facts, columns=columns) if facts else ["  none"]
+    if manual.causes:
+        lines += ["", "CAUSES (where no runbook takes over)"]
+        found = [(f"  {cause}", by_hand) for cause, by_hand in manual.causes.items()]
+        lines += table(("  CAUSE", "BY HAND"), found, columns=columns)
     return [line.rstrip() for line in lines]
 
 

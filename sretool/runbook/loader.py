@@ -51,6 +51,8 @@ class _Reading(Reading):
     def __init__(self, document: Document, problems: Problems, catalogue: Catalogue) -> None:
         super().__init__(document, problems)
         self._catalogue = catalogue
+        self._by_hand: dict[str, str] = {}
+        self._is_whole = True  # every step's kind is known, so every cause that may be found is
 
     def read(self) -> dict[str, Any]:
         """Return the fields of the Runbook; they are complete when there are no problems."""
@@ -68,6 +70,7 @@ class _Reading(Reading):
             "params": tuple(param for param in self._params.values() if param),
             "steps": steps,
             "verdicts": self._read_verdicts(head.get("verdicts", {})),
+            "by_hand": self._by_hand,
             "verify_again_after": self._read_verify(head.get("verify")),
             "deadline_seconds": float(deadline),
         }
@@ -108,6 +111,9 @@ class _Reading(Reading):
         for verdict, inner in value.items():
             path = ("verdicts", verdict)
             self._check_key(path, NAME_PATTERN)
+            if self._is_whole and verdict not in self._by_hand:
+                words = f"none of its steps finds {verdict}{suggest(verdict, self._by_hand)}"
+                self._problems.add(self._document.key_position(path), words)
             shape = read_struct(self._document, path, inner, VerdictShape, self._problems)
             if shape:
                 found[verdict] = VerdictNext(next=shape.next, about=shape.about)
@@ -133,7 +139,12 @@ class _Reading(Reading):
         uses = shape.get("uses")
         if uses is not None and uses not in self._catalogue:
             self._add(("steps", index, "uses"), f"there is no step {uses}{suggest(uses, self._catalogue)}")
-        return self._catalogue.get(uses) if uses is not None else None
+        kind = self._catalogue.get(uses) if uses is not None else None
+        if kind is None:
+            self._is_whole = False
+        else:
+            self._by_hand |= kind.causes
+        return kind
 
     def _step(
         self, index: int, shape: dict[str, Any], kind: type[AnyStep] | None, when: Any

@@ -61,6 +61,7 @@ class VerdictNext(msgspec.Struct, frozen=True, kw_only=True):
 class Runbook(msgspec.Struct, frozen=True, kw_only=True):
     """A loaded runbook. `text` is the exact file, `origin` where it came from.
 
+    `by_hand` says of each cause that its steps may find what a person does about it.
     `verify_again_after` is a duration (0: no second look), or the name of the parameter that holds one.
     """
 
@@ -71,6 +72,7 @@ class Runbook(msgspec.Struct, frozen=True, kw_only=True):
     params: tuple[ParamSpec, ...] = ()
     steps: tuple[StepSpec, ...]
     verdicts: Mapping[str, VerdictNext] = {}
+    by_hand: Mapping[str, str] = {}
     verify_again_after: Duration | str = Duration(0)
     deadline_seconds: float = 2700.0
     text: str

@@ -67,7 +67,10 @@ def params_given(owner: str, declared: Sequence[ParamSpec], given: Mapping[str, 
 def refuse(problems: Sequence[str], declared: Sequence[ParamSpec]) -> None:
     """Raise UsageError with all of `problems` and the parameters that there are; nothing when there is none."""
     if problems:
-        then = "; ".join(f"-p {param.name}: {param.about} ({param.type})" for param in declared)
+        abouts = (param.about.replace("; ", ", ") for param in declared)  # each parameter is one line
+        then = "; ".join(
+            f"-p {param.name}: {about} ({param.type})" for param, about in zip(declared, abouts, strict=True)
+        )
         raise UsageError("\n".join(problems), then=then)
 
 

@@ -7,7 +7,8 @@ import msgspec
 from sretool.model import Known, Unknown
 from sretool.runbook.expressions import Condition
 from sretool.runbook.model import ParamSpec, Runbook
-from sretool.runbook.references import Reference
+from sretool.runbook.references import Kind, Reference, fact_kinds
+from sretool.step import Catalogue
 
 Facts = Mapping[str, Mapping[str, object]]
 """What one runbook's steps read: the values that conditions see, by step and fact."""
@@ -109,3 +110,13 @@ def as_given(value: object) -> str:
 
     plain = written(value)
     return str(plain).lower() if isinstance(plain, bool) else str(plain)
+
+
+def facts_of(book: Runbook, catalogue: Catalogue) -> dict[str, dict[str, Kind]]:
+    """Return what a playbook may ask about a runbook: the facts of its steps."""
+    return {
+        spec.id: {
+            fact: kind for fact, kind in fact_kinds(catalogue[spec.uses].facts_type).items() if fact != "due"
+        }
+        for spec in book.steps
+    }

@@ -11,7 +11,7 @@ from sretool.runbook.expressions import Compiler, Condition
 from sretool.runbook.loader import load_runbook
 from sretool.runbook.model import ParamSpec, ParamType, Runbook
 from sretool.runbook.params import KINDS, defaults_of, parse_default, resolve_params
-from sretool.runbook.playbook import Number, Part, Playbook, Stage, given_of, value_of
+from sretool.runbook.playbook import Number, Part, Playbook, Stage, facts_of, given_of, value_of
 from sretool.runbook.playbook_shapes import PartShape, PlaybookShape, StageShape
 from sretool.runbook.reading import Reading
 from sretool.runbook.references import (
@@ -19,7 +19,6 @@ from sretool.runbook.references import (
     Fault,
     Kind,
     Reference,
-    fact_kinds,
     find_references,
 )
 from sretool.runbook.shapes import ID_PATTERN
@@ -79,10 +78,18 @@ class _Reading(Reading):
             "alerts": head.get("alerts", ()),
             "params": tuple(param for param in self._params.values() if param),
             "stages": stages,
-            "causes": head.get("causes", ()),
+            "causes": self._read_causes(head.get("causes", ())),
             "numbers": self._read_numbers(head.get("numbers", {})),
             "deadline_seconds": float(deadline),
         }
+
+    def _read_causes(self, causes: tuple[str, ...]) -> tuple[str, ...]:
+        books = [book for book in self._books.values() if book]
+        known = {cause: by_hand for book in books for cause, by_hand in book.by_hand.items()}
+        for index, cause in enumerate(causes):
+            if len(books) == len(self._books) and cause not in known:
+                self._add(("causes", index), f"none of its runbooks finds {cause}{suggest(cause, known)}")
+        return causes
 
     def _read_stages(self, value: list[Any]) -> tuple[Stage, ...]:
         shapes = [
@@ -137,7 +144,7 @@ class _Reading(Reading):
             book = self._book((*path, index, "run"), name) if name else None
             if name and not re.search(ID_PATTERN, part_id):
                 self._add((*path, index, "run"), f"{part_id!r} cannot name it in conditions: add as")
-            kinds[part_id] = _kinds_of(book, self._catalogue) if book else None
+            kinds[part_id] = facts_of(book, self._catalogue) if book else None
             when = self._condition((*path, index, "when"), shape.get("when"), stage)
             if book is None:
                 continue
@@ -286,13 +293,3 @@ class _Reading(Reading):
             else:
                 numbers.append(Number(name=name, fact=mentions[0]))
         return tuple(numbers)
-
-
-def _kinds_of(book: Runbook, catalogue: Catalogue) -> dict[str, dict[str, Kind]]:
-    """Return what a playbook may ask about a runbook: the facts of its steps."""
-    return {
-        spec.id: {
-            fact: kind for fact, kind in fact_kinds(catalogue[spec.uses].facts_type).items() if fact != "due"
-        }
-        for spec in book.steps
-    }

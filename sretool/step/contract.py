@@ -29,6 +29,8 @@ class Step(abc.ABC, Generic[P, F]):
     looks_together: ClassVar[int] = 1  # so many changes of a wave are looked at with one `observe_each`
     # The commands that read the same; `{endpoints}`, `{endpoint}` and `{metrics}` are filled in.
     reads_by_hand: ClassVar[tuple[str, ...]] = ()
+    # What it may find, with what a person does about it where no runbook takes over.
+    causes: ClassVar[Mapping[str, str]] = {}
     # What it asks of the Kubernetes API: `to_read("list", "pods")`, and `to_write(…)` for apply and undo.
     rights: ClassVar[tuple[Right, ...]] = ()
     params_type: ClassVar[type[msgspec.Struct]]

@@ -10,6 +10,7 @@ from sretool.cluster.census import take_census
 from sretool.cluster.etcd_questions import alarms_of_errors
 from sretool.cluster.etcd_reader import EtcdReader
 from sretool.errors import RemoteError
+from sretool.knowledge import causes
 from sretool.knowledge.alarms import has_nospace
 from sretool.knowledge.census import Census
 from sretool.knowledge.disarming import PROOF_KEY, DisarmView, NoSpaceAlarm, disarm_proposal, growth_of
@@ -75,6 +76,7 @@ class EtcdAlarmDisarm(Step[EtcdAlarmDisarmParams, EtcdAlarmDisarmFacts]):
 
     uses = "etcd.alarm-disarm"
     risk = Risk.DISRUPTIVE
+    causes = causes.DISARM
     reads_by_hand = (
         "etcdctl --endpoints={endpoint} alarm list",
         "etcdctl --endpoints={endpoints} endpoint status -w table",

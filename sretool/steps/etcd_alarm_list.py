@@ -6,6 +6,7 @@ import msgspec
 
 from sretool.cluster import ClusterReader
 from sretool.cluster.etcd_questions import has_quorum
+from sretool.knowledge import causes
 from sretool.knowledge.alarms import RaisedAlarms, alarm_findings
 from sretool.model import Alarm, Change, Known, Proposal, Risk, Unknown, known_only
 from sretool.step import Step
@@ -36,6 +37,7 @@ class EtcdAlarmList(Step[EtcdAlarmListParams, EtcdAlarmListFacts]):
 
     uses = "etcd.alarm-list"
     risk = Risk.READ
+    causes = causes.ALARMS
     reads_by_hand = (
         "etcdctl --endpoints={endpoints} endpoint status -w json",
         "etcdctl --endpoints={endpoint} alarm list",

@@ -7,6 +7,7 @@ import msgspec
 
 from sretool.cluster import ClusterReader
 from sretool.cluster.census import take_census
+from sretool.knowledge import causes
 from sretool.knowledge.census import EVENT_FLOOD, Census, Group, is_event_flood
 from sretool.knowledge.space import bytes_text
 from sretool.model import Change, Evidence, Finding, Known, Proposal, Risk, Severity, Unknown
@@ -55,6 +56,7 @@ class EtcdCensus(Step[EtcdCensusParams, EtcdCensusFacts]):
 
     uses = "etcd.census"
     risk = Risk.READ
+    causes = causes.CENSUS
     reads_by_hand = (
         (
             "etcdctl --endpoints={endpoint} get '' --prefix --keys-only | "

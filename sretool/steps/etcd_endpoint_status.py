@@ -8,6 +8,7 @@ import msgspec
 from sretool.cluster import ClusterReader
 from sretool.cluster.compaction import read_compaction
 from sretool.cluster.etcd_reader import EtcdReader
+from sretool.knowledge import causes
 from sretool.knowledge.health import ClusterHealth, MemberRow, disagreement_of, lags_of
 from sretool.knowledge.health_findings import findings_of, is_healthy
 from sretool.knowledge.quorum import LAG_NOTICED, quorum_of
@@ -60,6 +61,7 @@ class EtcdEndpointStatus(Step[EtcdEndpointStatusParams, EtcdEndpointStatusFacts]
 
     uses = "etcd.endpoint-status"
     risk = Risk.READ
+    causes = causes.STATUS
     reads_by_hand = (
         "etcdctl --endpoints={endpoints} endpoint status -w table",
         "etcdctl --endpoints={endpoint} member list -w table",

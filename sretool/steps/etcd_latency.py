@@ -7,6 +7,7 @@ import msgspec
 
 from sretool.cluster import ClusterReader
 from sretool.cluster.latency import measure_latency
+from sretool.knowledge import causes
 from sretool.knowledge.verdicts import diagnose, judge_each
 from sretool.model import Change, Known, Proposal, Risk, Unknown
 from sretool.model.latency import LatencySample
@@ -67,6 +68,7 @@ class EtcdLatency(Step[EtcdLatencyParams, EtcdLatencyFacts]):
 
     uses = "etcd.latency"
     risk = Risk.READ
+    causes = causes.LATENCY
     reads_by_hand = (
         "curl -s {metrics}/metrics | grep -E 'wal_fsync|backend_commit|peer_round_trip'  # twice, each member",
         "time etcdctl --endpoints={endpoint} get compact_rev_key --consistency=s  # each member; l asks the leader",

@@ -7,6 +7,7 @@ import msgspec
 
 from sretool.cluster import ClusterReader
 from sretool.cluster.control_plane import ControlPlane, read_control_plane
+from sretool.knowledge import causes
 from sretool.knowledge.control_plane_findings import control_plane_findings
 from sretool.knowledge.rights import to_read
 from sretool.model import Change, Known, Proposal, Risk, Unknown
@@ -61,6 +62,7 @@ class KubernetesControlPlane(Step[KubernetesControlPlaneParams, KubernetesContro
 
     uses = "kubernetes.control-plane"
     risk = Risk.READ
+    causes = causes.CONTROL_PLANE
     reads_by_hand = (
         "kubectl get --raw '/readyz?verbose'",
         "kubectl -n kube-system get leases",

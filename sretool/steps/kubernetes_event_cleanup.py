@@ -22,6 +22,7 @@ from sretool.cluster.events import left_of
 from sretool.cluster.pacing import Pace
 from sretool.cluster.stored_events import left_in_etcd
 from sretool.errors import RemoteError
+from sretool.knowledge import causes
 from sretool.knowledge.event_groups import DELETE_STORED_VERB, EXPORT_VERB, FLOOD, EventView
 from sretool.knowledge.events import event_proposal
 from sretool.knowledge.rights import to_read, to_write
@@ -122,6 +123,7 @@ class KubernetesEventCleanup(Step[KubernetesEventCleanupParams, KubernetesEventC
 
     uses = "kubernetes.event-cleanup"
     risk = Risk.IRREVERSIBLE
+    causes = causes.EVENTS
     reads_by_hand = ("kubectl get events -A --sort-by=.metadata.creationTimestamp",)
     rights = (to_read("list", "events"), to_write("delete deletecollection", "events"))
 

@@ -7,6 +7,7 @@ import msgspec
 
 from sretool.cluster import ClusterReader
 from sretool.cluster.load_sources import LoadSources, read_load_sources
+from sretool.knowledge import causes
 from sretool.knowledge.event_groups import FLOOD
 from sretool.knowledge.load_sources import load_findings
 from sretool.knowledge.rights import to_read
@@ -49,6 +50,7 @@ class KubernetesLoadSources(Step[KubernetesLoadSourcesParams, KubernetesLoadSour
 
     uses = "kubernetes.load-sources"
     risk = Risk.READ
+    causes = causes.SOURCES
     reads_by_hand = (
         "kubectl get --raw '/api/v1/events?limit=1' | jq .metadata.remainingItemCount",
         "kubectl get deployments,hpa -A",

@@ -9,6 +9,7 @@ from sretool.cluster import ClusterReader, ClusterWriter
 from sretool.cluster.state import read_leases
 from sretool.cluster.workloads import find_runaways, find_workload
 from sretool.errors import ConflictError, RemoteError, UsageError
+from sretool.knowledge import causes
 from sretool.knowledge.guard_leases import CONTROLLER_MANAGER, is_stale
 from sretool.knowledge.replica_writes import (
     JSON_PATCH,
@@ -116,6 +117,7 @@ class KubernetesScaleDown(Step[KubernetesScaleDownParams, KubernetesScaleDownFac
 
     uses = "kubernetes.scale-down"
     risk = Risk.DISRUPTIVE
+    causes = causes.WORKLOADS
     reads_by_hand = (
         "kubectl get deployments,hpa -A",
         "kubectl get pods -A --field-selector=status.phase=Pending",

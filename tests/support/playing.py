@@ -2,6 +2,7 @@
 
 import contextlib
 from collections.abc import Callable
+from types import MappingProxyType
 from typing import Annotated
 
 import msgspec
@@ -59,6 +60,7 @@ def steps_of(world: World):
 
         uses = LOOK
         risk = Risk.READ
+        causes = MappingProxyType({"slow": "", "rust": ""})
 
         def look(self, read, params):
             world.on_look("look")

@@ -1,12 +1,15 @@
 """Exit codes: when several hold, the documented order decides."""
 
+import datetime
+
 import pytest
 
-from sretool.engine.ending import PRECEDENCE, code_of_look, successor, worst
+from sretool.engine.ending import PRECEDENCE, code_of_look, next_steps, successor, worst
+from sretool.engine.plan import Plan
 from sretool.errors import EXIT_CODES
-from sretool.model import Finding, Held, Severity
+from sretool.model import Finding, Held, Identity, Severity
 from sretool.runbook.library import list_runbooks
-from sretool.runbook.model import VerdictNext
+from sretool.runbook.model import Runbook, VerdictNext
 
 CAUSE = Finding(severity=Severity.WARNING, sentence="slow disk", verdict="disk-slow-minority")
 CRITICAL = Finding(severity=Severity.CRITICAL, sentence="no leader")
@@ -49,12 +52,43 @@ def test_what_a_look_alone_deserves(findings, held, due, expected):
 
 
 @pytest.mark.parametrize(
-    ("after", "words"),
+    ("after", "by_hand", "words"),
     [
-        (VerdictNext(next="etcd-defrag"), "sretool runbook etcd-defrag"),
-        (VerdictNext(next="etcd-defrag", about="one disk"), "sretool runbook etcd-defrag (one disk)"),
-        (VerdictNext(next="buy-a-disk"), "buy-a-disk, by hand: there is no runbook for it"),
+        (VerdictNext(next="etcd-defrag"), "wait", "sretool runbook etcd-defrag"),
+        (VerdictNext(next="etcd-defrag", about="one disk"), "", "sretool runbook etcd-defrag (one disk)"),
+        (VerdictNext(next="buy-a-disk"), "", "buy-a-disk, by hand: there is no runbook for it"),
+        (VerdictNext(next="buy-a-disk"), "fio first", "buy-a-disk, by hand: fio first"),
     ],
 )
-def test_what_takes_over_is_a_command_only_where_there_is_that_runbook(after, words):
-    assert successor(after, dict(list_runbooks())) == words
+def test_what_takes_over_is_a_command_only_where_there_is_that_runbook(after, by_hand, words):
+    assert successor(after, dict(list_runbooks()), by_hand) == words
+
+
+def test_each_cause_has_a_next_step_and_what_was_not_found_has_none():
+    runbook = Runbook(
+        name="x",
+        summary="s",
+        steps=(),
+        text="",
+        origin="x.yaml",
+        verdicts={
+            "nospace": VerdictNext(next="etcd-nospace"),
+            "runaway": VerdictNext(next="runaway-deployment"),
+        },
+        by_hand={"disk-slow-minority": "replace it", "nospace": "not this", "member-dead": "start it"},
+    )
+    full = Finding(severity=Severity.CRITICAL, sentence="full", verdict="nospace")
+    plan = Plan(
+        runbook="x",
+        text="",
+        origin="x.yaml",
+        params={},
+        cluster="c",
+        identity=Identity(etcd_cluster_id="1"),
+        made_at=datetime.datetime(2026, 1, 1, tzinfo=datetime.UTC),
+        findings=(CAUSE, CAUSE, full, CRITICAL, BLIND),
+    )
+    assert ["nospace: sretool runbook etcd-nospace", "disk-slow-minority: replace it"] == next_steps(
+        plan, runbook
+    )
+    assert ["disk-slow-minority: replace it"] == next_steps(plan, runbook, beside={"etcd-nospace"})

@@ -99,3 +99,11 @@ def test_with_verbose_a_look_is_followed_by_the_commands_that_read_the_same():
     )
     assert f"    $ {command}" == LiveLines(lambda: 0.0, verbose=True).lines_of(event)[-1]
     assert not any("$" in line for line in LiveLines(lambda: 0.0).lines_of(event))
+
+
+def test_a_precaution_is_not_said_to_be_due():
+    event = events.LookEnded(
+        step="snapshot", uses="etcd.snapshot-save", seconds=0.2, findings=(), changes=1, precaution=True
+    )
+    (line,) = LiveLines(lambda: 0.0).lines_of(event)
+    assert "snapshot    ready    1 change before a later step's, if there is one" in line

@@ -1,6 +1,7 @@
 """A catalogue of steps whose params and facts have every type that a runbook can meet."""
 
 from collections.abc import Mapping
+from types import MappingProxyType
 from typing import Annotated, Literal
 
 import msgspec
@@ -29,6 +30,7 @@ class Status(Step[StatusParams, StatusFacts]):
 
     uses = "etcd.endpoint-status"
     risk = Risk.READ
+    causes = MappingProxyType({"disk-slow": "give etcd a disk of its own"})
 
     def look(self, read, params):
         raise NotImplementedError

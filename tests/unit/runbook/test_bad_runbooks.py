@@ -77,9 +77,18 @@ TOP_LEVEL = [
         f"{HEAD}verdicts: {{Disk: {{nxt: a}}}}\nsteps:\n{STATUS}",
         [
             "x.yaml:3:12: Disk does not match ^[a-z][a-z0-9-]*$",
+            "x.yaml:3:12: none of its steps finds Disk (did you mean disk-slow?)",
             "x.yaml:3:18: verdicts.Disk has no next: it is required",
             "x.yaml:3:19: unknown key nxt (did you mean next?)",
         ],
+    ),
+    (
+        f"{HEAD}verdicts: {{disk-slwo: {{next: a}}}}\nsteps:\n{STATUS}",
+        ["x.yaml:3:12: none of its steps finds disk-slwo (did you mean disk-slow?)"],
+    ),
+    (
+        f"{HEAD}verdicts: {{disk-slwo: {{next: a}}}}\nsteps:\n- {{id: a, uses: etcd.censsu}}\n",
+        ["x.yaml:5:17: steps[0].uses: there is no step etcd.censsu (did you mean etcd.census?)"],
     ),
 ]
 

@@ -102,6 +102,10 @@ WHOLE_FILES = [
     (f"{HEAD}stages:\n{LOOK}numbers:\n  a: 1 + 1\n", ["6:6: numbers.a: must be one stages.STAGE"]),
     (f"{HEAD}stages:\n{LOOK}numbers:\n  a: 1\n", ['6:6: numbers.a: must be text: quote it, "1"']),
     (
+        f"{HEAD}stages:\n{LOOK}causes: [disk-slow, disk-slwo]\n",
+        ["5:21: causes[1]: none of its runbooks finds disk-slwo (did you mean disk-slow?)"],
+    ),
+    (
         f"{HEAD}stages:\n- {{id: a, runbooks: [{{}}, {{}}]}}\n",
         [
             "4:22: stages[0].runbooks[0] has no run: it is required",
