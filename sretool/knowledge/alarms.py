@@ -58,7 +58,7 @@ def alarm_findings(raised: RaisedAlarms) -> tuple[Finding, ...]:
         for alarm in raised.alarms
         if raised.is_stale(alarm)
     ]
-    return tuple(found)
+    return tuple(found) or (Finding(severity=Severity.OK, sentence="no alarm is raised"),)
 
 
 def _finding(raised: RaisedAlarms, kind: AlarmType) -> Finding | None:

@@ -6,6 +6,7 @@ from sretool.knowledge.health import ClusterHealth, MemberRow, inventory_differe
 from sretool.knowledge.quorum import LAG_CRITICAL, LAG_NOTICED
 from sretool.knowledge.releases import release_findings
 from sretool.knowledge.space import fragmentation_finding, quota_finding
+from sretool.knowledge.words import show_bytes
 from sretool.model import Evidence, Finding, Known, Member, MemberId, Severity, Silence, Unknown
 
 CERTIFICATE_DAYS = 14.0
@@ -40,6 +41,22 @@ def findings_of(health: ClusterHealth) -> tuple[Finding, ...]:
     return tuple(found) + tuple(
         finding for finding in (quota_finding(known), fragmentation_finding(sizes)) if finding is not None
     )
+
+
+def health_summary(health: ClusterHealth) -> Finding:
+    """Return what was seen where nothing is wrong: who answers and leads, and how full the fullest member is."""
+    words = [f"{len(health.statuses)} of {len(health.rows)} members answer"]
+    if not isinstance(health.leader, Unknown):
+        words[0] += f", led by {health.leader}"
+    used = [
+        (share, row.status.db_size_bytes, row.name)
+        for row in health.rows
+        if not isinstance(share := row.quota_used, Unknown) and not isinstance(row.status, Unknown)
+    ]
+    if used:
+        share, size, name = max(used)
+        words.append(f"the fullest, {name}, has {show_bytes(size)}, {share:.0%} of its quota")
+    return Finding(severity=Severity.OK, sentence="; ".join(words))
 
 
 def is_healthy(health: ClusterHealth) -> Known[bool]:

@@ -10,7 +10,7 @@ from sretool.cluster.compaction import read_compaction
 from sretool.cluster.etcd_reader import EtcdReader
 from sretool.knowledge import causes
 from sretool.knowledge.health import ClusterHealth, MemberRow, disagreement_of, lags_of
-from sretool.knowledge.health_findings import findings_of, is_healthy
+from sretool.knowledge.health_findings import findings_of, health_summary, is_healthy
 from sretool.knowledge.quorum import LAG_NOTICED, quorum_of
 from sretool.knowledge.quota_size import quota_of
 from sretool.model import Change, EndpointStatus, Known, Proposal, Risk, Unknown, known_only
@@ -96,7 +96,7 @@ class EtcdEndpointStatus(Step[EtcdEndpointStatusParams, EtcdEndpointStatusFacts]
     def plan(
         self, params: EtcdEndpointStatusParams, facts: EtcdEndpointStatusFacts, earlier: Sequence[Change]
     ) -> Proposal:
-        return Proposal(findings=findings_of(facts.health))
+        return Proposal(findings=findings_of(facts.health) or (health_summary(facts.health),))
 
 
 def _health(etcd: EtcdReader, days: Mapping[str, Known[float]]) -> ClusterHealth:

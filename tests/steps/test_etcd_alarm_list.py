@@ -17,7 +17,7 @@ def raised(*alarms, **changed):
 @pytest.mark.parametrize(
     ("given", "expected", "words"),
     [
-        (raised(), [], ()),
+        (raised(), [""], ("no alarm is raised",)),
         (raised(Alarm(1, NOSPACE), Alarm(2, NOSPACE)), ["nospace"], ("m1, m2", "refuses every write")),
         (raised(Alarm(2, CORRUPT)), ["corrupt"], ("m2", "stop every change", "hashkv")),
         (raised(Alarm(0, CORRUPT)), ["corrupt"], ("a member that etcd could not name",)),

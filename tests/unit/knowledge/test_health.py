@@ -3,7 +3,7 @@
 import pytest
 
 from sretool.knowledge.health import ClusterHealth, MemberRow, disagreement_of, lags_of
-from sretool.knowledge.health_findings import findings_of, is_healthy
+from sretool.knowledge.health_findings import findings_of, health_summary, is_healthy
 from sretool.model import EndpointStatus, Member, MemberList, Severity, Silence, Unknown
 
 MIB = 1 << 20
@@ -146,6 +146,12 @@ def test_what_is_wrong_is_named_and_nothing_else(cluster, expected):
     assert verdicts(found) == expected
     if expected:
         assert is_healthy(cluster) is False
+
+
+def test_a_healthy_cluster_is_said_to_be_one_with_what_was_seen():
+    told = health_summary(health(row("b", status=status(2, db_size_bytes=512 * MIB))))
+    assert told.severity is Severity.OK
+    assert told.sentence == "3 of 3 members answer, led by a; the fullest, b, has 512.0 MiB, 25% of its quota"
 
 
 def test_the_margin_that_is_left_is_told():
