@@ -95,14 +95,18 @@ EVERY_RUN = (
     Right(
         verbs=("get",), resource="namespaces", names=("kube-system",), about="its UID tells clusters apart"
     ),
-    _on_lease("get update", "the lock that other machines see"),
-    _on_lease("create", "the lock, while there is none: RBAC cannot bind that to a name", names=()),
-    _on_lease("delete", "gives the lock back", writes=True),
     # A WebSocket is opened by a GET; from Kubernetes 1.35 on it needs the right to create as well.
     to_read("get create", "pods/exec", namespace="kube-system", only=_BY_POD),
     to_read("get create", "pods/portforward", namespace="kube-system", only=_BY_POD),
 )
 """What every run asks of the API server, whatever its steps are."""
+
+LOCK = (
+    _on_lease("get update", "the lock that other machines see"),
+    _on_lease("create", "the lock, while there is none: RBAC cannot bind that to a name", names=()),
+    _on_lease("delete", "gives the lock back", writes=True),
+)
+"""What a run asks that may change something: whoever only reads takes no lock."""
 
 
 def needed(rights: Iterable[Right], *, applying: bool) -> tuple[Right, ...]:

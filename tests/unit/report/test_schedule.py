@@ -14,7 +14,7 @@ from sretool.cluster.inventory import (
     parse_cluster,
 )
 from sretool.errors import EXIT_CODES
-from sretool.knowledge.rights import EVERY_RUN, to_write
+from sretool.knowledge.rights import EVERY_RUN, LOCK, to_write
 from sretool.knowledge.stalls import defrag_deadline
 from sretool.knowledge.window import Window
 from sretool.report.schedule import (
@@ -48,7 +48,7 @@ JOB = ScheduledJob(
     window=Window.parse("Sun 02:00-04:00 UTC"),
     largest_bytes=8 << 30,
     given={"reclaim_floor": "500Mi"},
-    rights=(*EVERY_RUN, to_write("create", "leases", "coordination.k8s.io", namespace="kube-system")),
+    rights=(*EVERY_RUN, *LOCK, to_write("create", "leases", "coordination.k8s.io", namespace="kube-system")),
 )
 
 
