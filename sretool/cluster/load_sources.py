@@ -3,9 +3,9 @@
 from sretool.clients.kubernetes.errors import NobodyListensError
 from sretool.cluster.cluster import ClusterReader
 from sretool.cluster.event_view import read_view
-from sretool.cluster.kubernetes_reader import KubernetesReader
+from sretool.cluster.kubernetes_reader import READY_SECONDS, KubernetesReader
 from sretool.cluster.workloads import find_runaways
-from sretool.errors import RemoteError
+from sretool.errors import NoAnswerError, RemoteError
 from sretool.knowledge.event_groups import Group
 from sretool.knowledge.kubernetes_paths import collection_path
 from sretool.knowledge.load_sources import Api, LoadSources
@@ -26,7 +26,12 @@ def read_load_sources(read: ClusterReader, *, flood: int) -> LoadSources:
     uid = api.kube_system_uid()
     if isinstance(uid, Unknown):
         return _unasked("down", uid.reason, api.open()) if _is_down(api) else _unasked("silent", uid.reason)
-    count = api.remember("how many events", lambda: _count_events(api))
+    try:
+        count: Known[int] = _count_events(api)
+    except NoAnswerError as error:  # who needs seconds for one object would take minutes for all of them
+        return _unasked("silent", error.message)
+    except RemoteError as error:
+        count = Unknown(error.message)
     groups: Known[tuple[Group, ...]] = ()
     if not isinstance(count, Unknown) and count >= flood:
         surveyed = api.remember("who writes events", lambda: _survey(read))
@@ -52,7 +57,7 @@ def _is_down(api: KubernetesReader) -> bool:
 
 
 def _count_events(api: KubernetesReader) -> int:
-    meta = api.get(collection_path("v1", "events"), limit="1")
+    meta = api.get(collection_path("v1", "events"), timeout_seconds=READY_SECONDS, limit="1")
     left = int((meta.get("metadata") or {}).get("remainingItemCount") or 0)
     return len(meta.get("items") or ()) + left
 

@@ -13,6 +13,7 @@ from sretool.steps.kubernetes_load_sources import KubernetesLoadSources
 from tests.support.api_gateway import gateway
 from tests.support.etcd_cluster import running_lab
 from tests.support.http_stub import Reply
+from tests.support.promptly import promptly
 from tests.support.sretool_cli import Sretool
 from tests.support.steps_on_a_lab import CLOCK
 
@@ -146,6 +147,24 @@ def test_an_exec_plugin_that_fails_is_not_an_api_server_that_is_down_and_leases_
     assert causes(seen) == set()
     assert any("exec plugin /bin/false ended with 1" in sentence for sentence in blind(seen))
     assert "kube-scheduler" in {lease.name for lease in seen.plane.leases}
+
+
+def test_who_needs_seconds_for_one_event_is_not_asked_for_all_of_them(lab, through):
+    through.before = lambda asked: Reply(after_seconds=8) if asked.path.startswith("/api/v1/events") else None
+    file = lab.cluster_file.with_name("gated.yaml")
+    step = KubernetesLoadSources()
+
+    def look():
+        with Cluster(parse_cluster(file.read_text(), origin=str(file)), CLOCK) as cluster:
+            reader = cluster.reader(Deadline(CLOCK, 30), interruptible=False)
+            return step.look(reader, step.params_type())
+
+    try:
+        facts = promptly(look, seconds=4)
+    finally:
+        through.before = lambda asked: None
+    assert (facts.sources.api, facts.runaways) == ("silent", facts.events)
+    assert "got no answer in 2 s" in facts.sources.why
 
 
 def test_a_server_that_is_no_api_server_is_told_by_the_doctor_and_no_bug(base, through):
