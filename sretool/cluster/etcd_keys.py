@@ -3,6 +3,8 @@
 from collections.abc import Callable, Iterator
 from typing import TYPE_CHECKING
 
+import msgspec
+
 from sretool.clients.etcd import prefix_end
 from sretool.clock import Deadline
 from sretool.knowledge.stored_events import StoredPage
@@ -64,7 +66,8 @@ class EtcdKeys:
         revision: int = 0,
         linearizable: bool = False,
     ) -> StoredPage:
-        """Return one page of events from the key `start` up to `end`, as they are below the prefix `root`.
+        """Return one page of events from the key `start` up to `end`, as they are below the prefix `root`, without
+        their keys, values and messages.
 
         RejectedError where a value is not stored as Kubernetes stores it by default.
         """
@@ -75,8 +78,24 @@ class EtcdKeys:
             limit=limit,
             revision=revision,
             linearizable=linearizable,
+            whole=False,
             timeout_seconds=self._deadline.cap(PAGE_SECONDS),
         )
+
+    def stored_events_as_read(
+        self, start: bytes, end: bytes, page: StoredPage, *, revision: int = 0
+    ) -> StoredPage | None:
+        """Return `page`, which holds all events from the key `start` up to `end`, as one of now, or of `revision`,
+        if none of them has come, gone or been written again since it was read; else None."""
+        seen = self._connections.stored_events(self._choose()).as_read(
+            start,
+            end,
+            count=len(page.events),
+            since=page.revision,
+            revision=revision,
+            timeout_seconds=self._deadline.cap(PAGE_SECONDS),
+        )
+        return None if seen is None else msgspec.structs.replace(page, revision=seen)
 
     def flags_of_api_servers(self, root: bytes) -> tuple[tuple[str, ...], ...]:
         """Return the command line of every API server that runs as a static pod, as stored below `root`."""

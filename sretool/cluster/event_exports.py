@@ -1,6 +1,7 @@
 """Keeps as JSON lines what is deleted, before it is deleted."""
 
 import datetime
+import functools
 import os
 from collections.abc import Iterable, Mapping
 from pathlib import Path
@@ -50,7 +51,7 @@ def append_stored_events(events: Iterable[StoredEvent], path: Path) -> None:
 
     `value` is the key's value in base64: put under `key` it brings the event back.
     """
-    lines = b"".join(_ENCODER.encode(_line_of(event)) + b"\n" for event in events)
+    lines = _ENCODER.encode_lines([_line_of(event) for event in events])
     if not lines:
         return
     try:
@@ -73,7 +74,6 @@ def count_lines(path: Path) -> int | None:
 
 
 def _line_of(event: StoredEvent) -> dict[str, Any]:
-    at = datetime.datetime.fromtimestamp(event.last_seen, datetime.UTC)
     return {
         "key": event.key.decode(errors="backslashreplace"),
         "modRevision": event.mod_revision,
@@ -83,6 +83,11 @@ def _line_of(event: StoredEvent) -> dict[str, Any]:
         "message": event.message,
         "object": f"{event.kind}/{event.about}",
         "reporter": event.reporter,
-        "lastSeen": f"{at:%Y-%m-%dT%H:%M:%SZ}",
+        "lastSeen": _shown(event.last_seen),
         "value": event.value,  # bytes: written as base64
     }
+
+
+@functools.lru_cache(maxsize=4096)
+def _shown(seconds: int) -> str:
+    return f"{datetime.datetime.fromtimestamp(seconds, datetime.UTC):%Y-%m-%dT%H:%M:%SZ}"

@@ -13,6 +13,7 @@ from sretool.knowledge.words import show_seconds
 EVERY_SECONDS = 0.05
 PAUSE_SECONDS = 0.1
 LONGEST_PAUSE_SECONDS = 30.0
+LONGEST_REST_SECONDS = 1.0
 FAILED_SECONDS = 2.0  # what a read that failed counts as
 _KEPT = 20_000
 
@@ -20,15 +21,24 @@ _KEPT = 20_000
 class Pace:
     """One for all threads that write side by side. `largest` and `least` objects go at once.
 
-    `slots` write at the same time at most. Others that stay slow for `patience` seconds stop it.
+    `slots` write at the same time at most, and each keeps its slot when it is done for `rest` times what it took:
+    what a write makes the servers do goes on after its answer, and others' requests come first then. Others that
+    stay slow for `patience` seconds stop it.
     """
 
     def __init__(
-        self, *, largest: int, least: int, slots: int, patience: float = LONGEST_PAUSE_SECONDS
+        self,
+        *,
+        largest: int,
+        least: int,
+        slots: int,
+        rest: float = 0.0,
+        patience: float = LONGEST_PAUSE_SECONDS,
     ) -> None:
         self.size = self._largest = largest
-        self._least, self._patience = least, patience
+        self._least, self._rest, self._patience = least, rest, patience
         self._slots = threading.Semaphore(slots)
+        self._reading = threading.Lock()
         self._lock = threading.Lock()
         self._blocks = 0
         self._ended = threading.Event()
@@ -63,7 +73,21 @@ class Pace:
         """
         self._breathe()
         with self._slots:
+            began = time.monotonic()
             yield self.size
+            rest = self._rest * (time.monotonic() - began)
+            if rest:
+                threading.Event().wait(min(rest, LONGEST_REST_SECONDS))
+
+    @contextlib.contextmanager
+    def reading(self) -> Iterator[None]:
+        """Wait until others are not slow, and for nobody else to read much at once: beside what is written.
+
+        NoAnswerError as of `turn`.
+        """
+        self._breathe()
+        with self._reading:
+            yield
 
     def figures(self) -> Mapping[str, float]:
         """Return what others' small reads took since the first block, in seconds; empty before it."""

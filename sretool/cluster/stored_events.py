@@ -4,6 +4,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 from sretool.clients.etcd import prefix_end
+from sretool.cluster.event_memory import PAGE, EventMemory
 from sretool.errors import RemoteError
 from sretool.knowledge.stored_events import EVENTS, EventPlace, StoredPage, place_of
 from sretool.model import Known, Unknown
@@ -11,7 +12,7 @@ from sretool.model import Known, Unknown
 if TYPE_CHECKING:
     from sretool.cluster.etcd_reader import EtcdReader
 
-PAGE = 4000  # each page lets etcd count all that follow; an event has less than 1 KiB
+_MEMORY = "stored events"  # its name among what is kept between looks
 _NAMESPACE = b"namespaces/kube-system"  # every cluster has it
 _ROOTS = 32  # an etcd of Kubernetes has one or two; this one has other things in it
 
@@ -38,20 +39,15 @@ def find_place(etcd: "EtcdReader", *, cluster_uid: str, remembered: Sequence[str
 
 
 def event_pages(etcd: "EtcdReader", place: EventPlace, namespaces: Sequence[str]) -> Iterator[StoredPage]:
-    """Yield pages of the events of `namespaces`, of all when empty, all of them at one revision.
+    """Yield pages of the events of `namespaces`, of all when empty, all of them at one revision; what other looks
+    of this run have read is read again only where etcd has it otherwise now.
 
     RemoteError when a page cannot be read, or holds what cannot be decoded.
     """
-    revision = 0
-    for namespace in namespaces or ("",):
-        start = f"{place.prefix}{namespace}/".encode() if namespace else place.prefix.encode()
-        end = prefix_end(start)
-        while start:
-            page = etcd.keys.stored_events(
-                start, end, root=place.prefix.encode(), limit=PAGE, revision=revision
-            )
-            start, revision = page.following, page.revision
-            yield page
+    starts = [f"{place.prefix}{one}/" for one in namespaces] or [place.prefix]
+    ranges = [(start.encode(), prefix_end(start.encode())) for start in starts]
+    memory: EventMemory = etcd.between_looks.setdefault(_MEMORY, EventMemory())
+    yield from memory.pages(etcd.keys, place.prefix.encode(), ranges)
 
 
 def left_in_etcd(etcd: "EtcdReader", selection: Mapping[str, Any]) -> int:

@@ -86,10 +86,11 @@ class KubernetesEventCleanupFacts(msgspec.Struct, frozen=True, kw_only=True):
 class KubernetesEventCleanup(Step[KubernetesEventCleanupParams, KubernetesEventCleanupFacts]):
     """Say who writes the events, and delete those of named namespaces and reasons in bounded, paced batches.
 
-    Reads all events, of the named namespaces when there are any, in pages of 4,000 with flat memory: from a
-    follower of etcd where their place and form there are known, for the API server has no cache of them; else
-    from the API server. Groups them by namespace, reason, reporter and kind of object, with how many were made in
-    the last minute and whether that goes on.
+    Reads all events, of the named namespaces when there are any, in pages of 4,000: from a follower of etcd where
+    their place and form there are known, for the API server has no cache of them; else from the API server. Up to
+    200,000 from etcd are remembered between the looks of a run, without their values: of a page that etcd says is
+    unchanged (as many keys, none written since) nothing is sent again. Groups them by namespace, reason, reporter
+    and kind of object, with how many were made in the last minute and whether that goes on.
 
     Changes go through one of two doors; the plan says which, and why.
 
@@ -101,12 +102,13 @@ class KubernetesEventCleanup(Step[KubernetesEventCleanupParams, KubernetesEventC
 
     While the API server is away or slower, in etcd itself: keys below the events' prefix only, in batches of at
     most 2,000. Each is exported with its stored form, then deleted in transactions of at most 250 keys, one at a
-    time; a transaction names neighbours by their first and last, and deletes nothing when any of them was written
-    after it was exported. Admission and audit see nothing of it. The prefix is the one under which events are seen,
-    checked against `--etcd-prefix` and `--etcd-servers-overrides` of the API servers' static pods as etcd has them,
-    and of the cluster file. It is refused when that place is not certain, when events are stored encrypted or in
-    another form than protobuf, and where NOSPACE is raised on an etcd before 3.4.20 or 3.5.7, which refuses such
-    transactions then: compact, defragment and disarm first, then clean up through the API.
+    time, with a rest after each in which etcd has others' requests to itself; a transaction names neighbours by
+    their first and last, and deletes nothing when any of them was written after it was exported. Admission and
+    audit see nothing of it. The prefix is the one under which events are seen, checked against `--etcd-prefix` and
+    `--etcd-servers-overrides` of the API servers' static pods as etcd has them, and of the cluster file. It is
+    refused when that place is not certain, when events are stored encrypted or in another form than protobuf, and
+    where NOSPACE is raised on an etcd before 3.4.20 or 3.5.7, which refuses such transactions then: compact,
+    defragment and disarm first, then clean up through the API.
 
     Beside every deletion another client's small read is timed. While it takes longer than 100 ms, and three times
     what it took before, batches are halved and wait; after 30 s of that the deletion stops. What those reads took

@@ -1,5 +1,6 @@
 """How fast events are deleted: less at once, later, or not at all while others' small reads are slow."""
 
+import threading
 import time
 
 import pytest
@@ -86,3 +87,38 @@ def test_a_read_that_fails_is_a_slow_one_and_nothing_is_read_after_the_end():
     reads = other.reads
     time.sleep(0.2)
     assert other.reads <= reads + 1
+
+
+def test_a_turn_is_followed_by_a_rest_in_which_reading_goes_on_and_no_other_turn_begins():
+    pace = Pace(largest=100, least=10, slots=1, rest=2.0)
+    times = {}
+
+    def write():
+        with pace.turn():
+            times["second"] = time.monotonic()
+
+    other = threading.Thread(target=write)
+    with pace.turn():
+        other.start()
+        with pace.reading():
+            times["read"] = time.monotonic()
+        time.sleep(0.05)
+        done = time.monotonic()
+    other.join()
+    assert times["read"] < done
+    assert times["second"] - done >= 0.1
+
+
+def test_one_reads_much_at_a_time_and_nobody_while_others_are_slow():
+    other, pace = Other(), Pace(largest=100, least=10, slots=1, patience=0.2)
+    with pace.reading():
+        late = threading.Thread(target=lambda: pace.reading().__enter__(), daemon=True)
+        late.start()
+        late.join(0.1)
+        assert late.is_alive()
+    late.join()
+    with pace.beside(other):
+        other.seconds = 0.15
+        wait_until(lambda: pace.size == 10)
+        with pytest.raises(NoAnswerError, match="others' small reads take"), pace.reading():
+            pass

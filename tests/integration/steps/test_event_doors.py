@@ -229,6 +229,29 @@ def test_what_was_written_again_since_the_look_stays(lab, blind_steps, etcd, sta
     assert spared in left
 
 
+def test_a_second_look_sees_what_was_written_again_deleted_and_made_since_the_first(blind_steps, etcd, lab):
+    flood(lab, 900, "twice", reasons=("FailedScheduling", "BackOff", "Unhealthy"))
+    reads, writes = etcd
+    params = KubernetesEventCleanupParams(namespaces="twice", reasons="BackOff")
+    first = blind_steps.look(STEP, params).view
+    assert blind_steps.look(STEP, params).view.selected == first.selected
+    keys = names(etcd, "twice")
+    backing = [key for key in keys if b"BackOff" in value_of(reads, key)]
+    other = next(key for key in keys if b"Unhealthy" in value_of(reads, key))
+    writes.delete_range(backing[0], timeout_seconds=10)
+    writes.put(backing[1] + b"-made", value_of(reads, backing[1]), timeout_seconds=10)  # as many as before
+    writes.put(other, value_of(reads, backing[1]), timeout_seconds=10)  # another reason now
+    second = blind_steps.look(STEP, params).view
+    assert (first.total, second.total) == (900, 900)
+    assert (first.selected[0].objects, second.selected[0].objects) == (300, 301)
+    assert second.revision > first.revision
+    assert {one.reason: one.count for one in second.groups} == {
+        "FailedScheduling": 300,
+        "BackOff": 301,
+        "Unhealthy": 299,
+    }
+
+
 def value_of(reads, key):
     return reads.range_page(key, limit=1, timeout_seconds=10).keys[0].value
 
