@@ -1,7 +1,7 @@
 """What a quota rollout finds: the chosen namespaces, their objects, their use, and what the server refuses."""
 
 import json
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Container, Mapping, Sequence
 from typing import Any
 
 import msgspec
@@ -27,6 +27,7 @@ from sretool.knowledge.quotas import (
     PLURALS,
     RESOURCE_QUOTA,
     CountedObject,
+    ObjectName,
     Pod,
     Tally,
     Template,
@@ -35,6 +36,15 @@ from sretool.knowledge.quotas import (
 from sretool.model import Known, Unknown
 
 Object = Mapping[str, Any]
+
+
+class _Asked(msgspec.Struct, frozen=True):
+    """Of an object that was asked for by its name, which one it is."""
+
+    metadata: ObjectName
+
+
+_ASKED = msgspec.json.Decoder(_Asked)
 
 _FEW = 8  # so many namespaces are asked for their pods one by one; more cost less in one list
 _SAMPLE = 12  # new namespaces of which the server is asked for a dry run, evenly spread over their names
@@ -68,7 +78,8 @@ def read_rollout(
     for one in ranges:
         if one["metadata"]["name"] != names[LIMIT_RANGE] and _gives_defaults(one):
             others.setdefault(one["metadata"]["namespace"], []).append(one["metadata"]["name"])
-    places = [_place(name, template, names, live, others.get(name, ())) for name in choice.names]
+    wanted: Mapping[str, State] = {kind: {"spec": spec} for kind, spec in template.specs.items()}
+    places = [_place(name, wanted, names, live, others.get(name, ())) for name in choice.names]
     due = [place for place in places if place.is_due]
     uses = _uses(kubernetes, template, [place.name for place in due]) if due else {}
     known = {place.name: place for place in _all_tried(kubernetes, due, names)}
@@ -86,16 +97,15 @@ def read_rollout(
 
 def _place(
     name: str,
-    template: Template,
+    wanted: Mapping[str, State],
     names: Mapping[str, str],
     live: Mapping[str, Mapping[tuple[str, str], Object]],
     others: Sequence[str],
 ) -> Place:
-    there = {kind: live[kind].get((name, names[kind])) for kind in template.specs}
+    there = {kind: live[kind].get((name, names[kind])) for kind in wanted}
     exist = {kind: one for kind, one in there.items() if one is not None}
     quota = exist.get(RESOURCE_QUOTA)
     now = {kind: state_of(one) for kind, one in there.items()}
-    wanted = {kind: {"spec": spec} for kind, spec in template.specs.items()}
     return Place(
         name=name,
         now=now,
@@ -178,6 +188,7 @@ def live_objects(
     Few are read one by one, many from one list of each kind and name.
     """
     wanted = [(one["namespace"], kind, name) for one in selections for kind, name in one["names"].items()]
+    namespaces = frozenset(one["namespace"] for one in selections)
     found: dict[tuple[str, str, str], Object | None] = {}
     if len(selections) <= _FEW:
         paths = [path_of(*one) for one in wanted]
@@ -185,9 +196,11 @@ def live_objects(
     else:
         lists = sorted({(kind, name) for _, kind, name in wanted})
         for (kind, name), objects in zip(
-            lists, kubernetes.side_by_side(lists, lambda one: _named(kubernetes, *one)), strict=True
+            lists,
+            kubernetes.side_by_side(lists, lambda one: _named(kubernetes, *one, namespaces)),
+            strict=True,
         ):
-            found |= {(one["metadata"]["namespace"], kind, name): one for one in objects}
+            found |= {(namespace, kind, name): one for namespace, one in objects.items()}
     return [
         {
             kind: one
@@ -198,9 +211,19 @@ def live_objects(
     ]
 
 
-def _named(kubernetes: KubernetesReader, kind: str, name: str) -> tuple[Object, ...]:
-    path = collection_path("v1", PLURALS[kind])
-    return _required(kubernetes.objects(path, field_selector=f"metadata.name={name}"))
+def _named(
+    kubernetes: KubernetesReader, kind: str, name: str, namespaces: Container[str]
+) -> dict[str, Object]:
+    """Return by namespace the objects of a name. Of the others, which are all of a rollout, nothing is built."""
+    pages = kubernetes.typed_pages(
+        collection_path("v1", PLURALS[kind]), msgspec.Raw, field_selector=f"metadata.name={name}"
+    )
+    return {
+        namespace: msgspec.json.decode(one, type=dict[str, Any])
+        for page in pages
+        for one in page
+        if (namespace := _ASKED.decode(one).metadata.namespace) in namespaces
+    }
 
 
 def state_of(live: Object | None) -> State:

@@ -121,7 +121,9 @@ class Journal:
 
     def write_all(self, entries: Sequence[tuple[str, Mapping[str, Any]]], *, scope: str = "") -> None:
         """Append several records with one fsync. A signal waits until they are on disk: a record written and
-        not remembered would break the chain."""
+        not remembered would break the chain. Of no record there is nothing to sync."""
+        if not entries:
+            return
         with held_back():
             self._append([(kind, body, scope) for kind, body in entries])
 

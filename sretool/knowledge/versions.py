@@ -1,5 +1,6 @@
 """etcd versions as comparable numbers."""
 
+import functools
 import re
 
 Version = tuple[int, int, int]
@@ -7,6 +8,7 @@ Version = tuple[int, int, int]
 _VERSION = re.compile(r"v?(\d+)\.(\d+)\.(\d+)")
 
 
+@functools.lru_cache(maxsize=64)  # a guard asks for every change of a wave anew
 def parse_version(text: str) -> Version | None:
     """Return (major, minor, patch) of `3.6.8`, `v3.5.0-rc.1`…; None when `text` is no version."""
     match = _VERSION.match(text)

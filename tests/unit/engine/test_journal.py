@@ -106,3 +106,11 @@ def test_a_journal_is_not_written_through_a_symlink(folder, tmp_path):
     path.symlink_to(elsewhere)
     with pytest.raises(StateError):
         Journal.reopen(folder, MovingClock())
+
+
+def test_nothing_to_write_touches_no_disk(folder):
+    journal = Journal.create(folder, MovingClock())
+    journal.close()
+    journal._descriptor = -1  # whatever is done with it fails
+    journal.write_all([])
+    assert journal.records == []
