@@ -8,7 +8,7 @@ import socket
 import ssl
 import threading
 import time
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping
 from typing import Protocol
 from urllib.parse import SplitResult, urlsplit
 
@@ -19,7 +19,7 @@ from sretool.model import MetricsPage, Sample
 
 _LIMIT_BYTES = 16 << 20  # etcd's page has 175 KB, an API server's 2 to 5 MB
 
-_NAME = re.compile(r"[a-zA-Z_:][a-zA-Z0-9_:]*")
+_NAME = re.compile(r"\n([a-zA-Z_:][a-zA-Z0-9_:]*)")
 _REST = re.compile(
     r"""(?:\{((?:[^"}]++|"(?:[^"\\]++|\\.)*+")*+)\})?  # its labels; a value may hold braces
         [ \t]+(\S+)                           # the value, perhaps a timestamp and an exemplar after it
@@ -54,37 +54,43 @@ def read_metrics(
 
 def parse_metrics(text: str) -> MetricsPage:
     """Return the samples in a page of Prometheus' text format; lines that are no samples are left out."""
-    lines: dict[str, list[str]] = {}
-    for line in text.split("\n"):
-        if name := _NAME.match(line):
-            lines.setdefault(name[0], []).append(line[name.end() :])
-    return MetricsPage(_Samples(lines))
+    return MetricsPage(_Samples(text))
 
 
 _NO_LABELS: Mapping[str, str] = {}
 
 
 class _Samples(Mapping[str, tuple[Sample, ...]]):
-    """The samples by the metric's name, each name parsed when it is asked for: a page has a thousand, a look needs
-    thirty of them."""
+    """The samples by the metric's name, each name looked for when it is asked for: a page has a thousand, a look
+    needs thirty of them."""
 
-    def __init__(self, lines: Mapping[str, Sequence[str]]) -> None:
-        self._lines = lines
+    def __init__(self, text: str) -> None:
+        self._text = f"\n{text}\n"
         self._parsed: dict[str, tuple[Sample, ...]] = {}
 
     def __getitem__(self, name: str) -> tuple[Sample, ...]:
         if name not in self._parsed:
-            parsed = (_sample(line) for line in self._lines[name])
+            parsed = (_sample(line) for line in self._lines(name))
             self._parsed[name] = tuple(one for one in parsed if one is not None)
         if not self._parsed[name]:
             raise KeyError(name)
         return self._parsed[name]
 
     def __iter__(self) -> Iterator[str]:
-        return (name for name in self._lines if self.get(name))
+        names = dict.fromkeys(found[1] for found in _NAME.finditer(self._text))
+        return (name for name in names if self.get(name))
 
     def __len__(self) -> int:
         return sum(1 for _ in self)
+
+    def _lines(self, name: str) -> Iterator[str]:
+        """Yield what follows `name` in each line that begins with it: a name, or the beginning of a longer one."""
+        wanted = f"\n{name}"
+        at = self._text.find(wanted)
+        while at >= 0:
+            ends = self._text.find("\n", at + 1)
+            yield self._text[at + len(wanted) : ends]
+            at = self._text.find(wanted, ends)
 
 
 def _sample(line: str) -> Sample | None:

@@ -5,11 +5,19 @@ from collections.abc import Mapping, Sequence
 import msgspec
 
 from sretool.cluster.etcd_reader import EtcdReader
-from sretool.knowledge.compaction import STALLED_SECONDS, is_stalled
-from sretool.knowledge.metric_names import COMPACT_REVISION, COMPACTION_LAST
+from sretool.knowledge.compaction import STALLED_SECONDS, CompactionCounts, is_stalled
+from sretool.knowledge.metric_names import (
+    COMPACT_REVISION,
+    COMPACTION_LAST,
+    COMPACTIONS_BEGUN,
+    COMPACTIONS_FINISHED,
+)
 from sretool.model import PROCESS_START, Evidence, Known, MetricsPage, Unknown, known_only, value_of
 
 RATE_SECONDS = 2.0
+_WATCH_SECONDS = 0.1
+_COMPARABLE_SECONDS = 60.0  # between looks further apart Kubernetes may compact twice
+_COUNTS = "counts of compactions"  # kept between looks
 
 
 class CompactionView(msgspec.Struct, frozen=True, kw_only=True):
@@ -89,3 +97,40 @@ def read_compact_revisions(etcd: EtcdReader, names: Sequence[str]) -> Mapping[st
 def _latest(pages: Sequence[MetricsPage], metric: str) -> Known[float]:
     values = [value for page in pages if not isinstance(value := page.value(metric), Unknown)]
     return max(values) if values else Unknown(f"no member's metrics tell {metric}")
+
+
+def compaction_inflight(etcd: EtcdReader) -> Known[bool]:
+    """Tell whether a member is compacting, by what the look's metrics count as begun and as finished.
+
+    At a member's first look, and where one may not be counted yet, it is watched until 0.1 s after its metrics were
+    read.
+    """
+    counts = _counts(etcd.metrics())
+    at, before = etcd.between_looks.get(_COUNTS, (0.0, {}))
+    if etcd.now() - at > _COMPARABLE_SECONDS:
+        before = {}
+    doubtful = [name for name, one in counts.items() if one.may_hide_one(before.get(name))]
+    if doubtful and not any(one.is_inflight for one in counts.values()):
+        ends = etcd.metrics_at[1] + _WATCH_SECONDS
+        etcd.wait(max(0.0, ends - etcd.now()))
+        sure = {name: one for name, one in counts.items() if name not in doubtful}
+        counts = sure | _counts(etcd.scraped_after(ends, doubtful))
+        doubtful = []
+    seen = {name: one for name, one in counts.items() if name not in doubtful}
+    etcd.between_looks[_COUNTS] = (etcd.now(), seen)
+    if any(one.is_inflight for one in counts.values()):
+        return True
+    unread = [name for name in etcd.names if name not in counts]
+    return Unknown(f"the metrics of {', '.join(unread)} cannot be read") if unread else False
+
+
+def _counts(pages: Mapping[str, Known[MetricsPage]]) -> dict[str, CompactionCounts]:
+    """Return by member, where its metrics tell, what it has counted."""
+    names = (PROCESS_START, COMPACTIONS_BEGUN, COMPACTIONS_FINISHED, COMPACT_REVISION)
+    found = {}
+    for name, page in pages.items():
+        values = [value for metric in names if not isinstance(value := value_of(page, metric), Unknown)]
+        if len(values) == len(names):
+            started, begun, finished, revision = values
+            found[name] = CompactionCounts(started=started, begun=begun, finished=finished, revision=revision)
+    return found

@@ -51,6 +51,10 @@ class EtcdConnections:
         self.pool = ThreadPoolExecutor(max_workers=8 * len(access.members), thread_name_prefix="etcd")
 
     @property
+    def names(self) -> tuple[str, ...]:
+        return tuple(self._members)
+
+    @property
     def patience(self) -> float:
         """How many times longer than by gRPC one request to a member may take."""
         if not self._pods:

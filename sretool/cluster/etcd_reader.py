@@ -1,7 +1,8 @@
 """etcd, read: everything a step may ask of the members, remembered for the length of one look."""
 
 import datetime
-from collections.abc import Callable, Iterable, Iterator, Mapping
+import math
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any, TypeVar, cast
 
@@ -10,6 +11,7 @@ from sretool.cluster import etcd_questions as questions
 from sretool.cluster.connections import FIRST_PASS_SECONDS, EtcdConnections
 from sretool.cluster.disks import read_disk
 from sretool.cluster.etcd_keys import EtcdKeys
+from sretool.cluster.etcd_pages import EtcdPages
 from sretool.cluster.inventory import EtcdAccess, InventoryMember
 from sretool.errors import InterruptedRunError, RemoteError
 from sretool.model import (
@@ -35,6 +37,7 @@ R = TypeVar("R")
 SILENCE_SECONDS = 1.0
 READ_SECONDS = 2.0
 SCRAPE_SECONDS = 1.5
+_IDS = "member ids"  # kept between looks: a member keeps its id for life
 
 
 class EtcdReader:
@@ -59,6 +62,7 @@ class EtcdReader:
         self._deadline = deadline
         self._interruptible = interruptible
         self._remembered: dict[str, object] = {}
+        self._pages = EtcdPages()
         self.metrics_at = (0.0, 0.0)
         """When reading the pages that `metrics` remembers began and ended, in seconds of `now`."""
         self.keys = EtcdKeys(connections, choose=self._least_loaded, deadline=deadline)
@@ -102,6 +106,16 @@ class EtcdReader:
         """Scrape the metrics of `names` (all members when empty) now; nothing is remembered."""
         return self._fan_out(tuple(names) or self.names, self._scrape_one)
 
+    def scraped_after(self, moment: float, names: Sequence[str]) -> Mapping[str, Known[MetricsPage]]:
+        """Return the pages of `names` that were asked for after `moment` (of `now`), else scrape them now."""
+        found = self._pages.asked_after(moment, names)
+        rest = [name for name in names if name not in found]
+        return {**found, **(self.scrape(rest) if rest else {})}
+
+    def take_over(self, earlier: "EtcdReader") -> None:
+        """Let `metrics` begin with the pages that `earlier` has just read: nothing was written since."""
+        self._pages.take_over(earlier._pages, now=self.now())  # noqa: SLF001 - of its own kind
+
     def time_read(self, name: str, *, linearizable: bool, timeout_seconds: float) -> float:
         """Return the seconds that one read of one key through `name` took; RemoteError when it failed."""
         start = self._clock.monotonic()
@@ -113,6 +127,15 @@ class EtcdReader:
             timeout_seconds=self._deadline.cap(timeout_seconds),
         )
         return self._clock.monotonic() - start
+
+    def read_ahead(self) -> None:
+        """Read side by side what every look before a change asks for, one question after the other otherwise."""
+        self.status()
+        each = (self.member_list, self.alarms, self.is_kubernetes)
+        asked = [self._connections.pool.submit(question) for question in each]
+        self.metrics()
+        for answer in asked:
+            answer.result()
 
     def revisions(self) -> Mapping[str, Known[int]]:
         """Return each member's current revision, asked now (Status, 1.2 s); nothing is remembered."""
@@ -226,9 +249,12 @@ class EtcdReader:
 
     def _read_status(self, names: tuple[str, ...] = ()) -> dict[str, Known[EndpointStatus]]:
         seconds = self._cap(FIRST_PASS_SECONDS)
-        return self._fan_out(
+        found = self._fan_out(
             names or self.names, lambda name: self._connections.reads(name).status(timeout_seconds=seconds)
         )
+        ids = {name: MemberId(status.member_id) for name, status in known_only(found).items()}
+        self.between_looks[_IDS] = self.between_looks.get(_IDS, {}) | ids
+        return found
 
     def _find_silences(self) -> dict[str, tuple[Silence, str]]:
         silent = tuple(name for name in self.names if name not in self.answering())
@@ -247,24 +273,23 @@ class EtcdReader:
             for name, (silence, reason) in silences.items()
             if silence in {Silence.DEAD, Silence.FROZEN, Silence.UNREACHABLE}
         }
-        began = self.now()
-        pages = (
-            self.scrape([name for name in self.names if name not in gone])
-            if len(gone) < len(self.names)
-            else {}
-        )
-        self.metrics_at = (began, self.now())
+        pages = self.scraped_after(-math.inf, [name for name in self.names if name not in gone])
+        self.metrics_at = (min(self.now(), self._pages.first_asked(pages)), self.now())
         return {name: gone.get(name) or pages[name] for name in self.names}
 
     def _scrape_one(self, name: str) -> MetricsPage:
+        asked = self.now()
         page = self._connections.scrape(name, timeout_seconds=self._cap(SCRAPE_SECONDS))
-        status = self.status()[name]
+        if name not in self.between_looks.get(_IDS, {}):
+            self.status()
+        known = self.between_looks.get(_IDS, {}).get(name)
         served = page.label_values("etcd_server_id", "server_id")
-        if served and not isinstance(status, Unknown) and served != (str(MemberId(status.member_id)),):
+        if served and known is not None and served != (str(known),):
             raise RemoteError(
                 f"the metrics at {self.member(name).metrics} are those of member {served[0]}, not of {name}",
                 then="correct the metrics URLs in the cluster file",
             )
+        self._pages.put(name, page, asked=asked)
         return page
 
     def _least_loaded(self) -> str:

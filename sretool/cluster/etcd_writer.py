@@ -1,6 +1,7 @@
 """etcd, written: each method is one effect. Only the executor of an approved plan holds a writer."""
 
 from collections.abc import Sequence
+from concurrent.futures import Future, wait
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -8,6 +9,7 @@ from sretool.clients.etcd import Delete, Unwritten
 from sretool.clock import Deadline
 from sretool.cluster.etcd_questions import PROBE_KEY
 from sretool.cluster.snapshots import save_snapshot
+from sretool.errors import RemoteError
 from sretool.knowledge.stored_events import StoredPage
 from sretool.model import Alarm
 
@@ -16,6 +18,8 @@ if TYPE_CHECKING:
 
 WRITE_SECONDS = 5.0
 PROBE_SECONDS = 2.0
+_TICK_SECONDS = 0.1
+_LOOK_SECONDS = 0.004
 
 
 class EtcdWriter:
@@ -42,10 +46,17 @@ class EtcdWriter:
         self._connections.writes(name).defragment(timeout_seconds=self._deadline.cap(timeout_seconds))
 
     def move_leader(self, target_id: int, *, leader: str) -> None:
-        """Move leadership to the voter `target_id`; only the member `leader` can be asked."""
-        self._connections.writes(leader).move_leader(
-            target_id, timeout_seconds=self._deadline.cap(WRITE_SECONDS)
+        """Move leadership to the voter `target_id`; only the member `leader` can be asked.
+
+        Returns with etcd's answer, or as soon as every member names the target: etcd itself looks whether it has
+        happened once a tick, every 100 ms.
+        """
+        move = self._connections.writes(leader).move_leader
+        asked = self._connections.pool.submit(
+            move, target_id, timeout_seconds=self._deadline.cap(WRITE_SECONDS)
         )
+        if not self._is_followed(target_id, asked):
+            asked.result()
 
     def disarm(self, alarm: Alarm, *, through: str) -> None:
         """Disarm exactly this (member, type)."""
@@ -95,3 +106,20 @@ class EtcdWriter:
         seconds = self._deadline.cap(timeout_seconds)
         with reads.snapshot_chunks(timeout_seconds=seconds) as chunks:  # its end closes the server's read too
             save_snapshot(chunks, path, member=name)
+
+    def _is_followed(self, leader_id: int, asked: Future[None]) -> bool:
+        """Return True once every member says that this one leads; False when `asked` is answered before that, or
+        where looking takes longer than waiting for it."""
+        if self._connections.patience > 1:
+            return False
+
+        def leader_of(name: str) -> int:
+            return self._connections.reads(name).status(timeout_seconds=_TICK_SECONDS).leader
+
+        try:
+            while not wait([asked], timeout=_LOOK_SECONDS).done:
+                if set(self._connections.pool.map(leader_of, self._connections.names)) == {leader_id}:
+                    return True
+        except RemoteError:
+            pass
+        return False

@@ -1,15 +1,15 @@
 """One look at the whole etcd cluster, as the guards judge it."""
 
 import datetime
-from collections.abc import Mapping
 from typing import TYPE_CHECKING
 
 import msgspec
 
 from sretool.clients.etcd import prefix_end
+from sretool.cluster.compaction import compaction_inflight
 from sretool.knowledge.guard_leases import LEASES_PREFIX, is_control_plane
 from sretool.knowledge.lease_records import parse_lease
-from sretool.knowledge.metric_names import COMPACTION_BATCHES, DEFRAG_COUNT, DEFRAG_INFLIGHT
+from sretool.knowledge.metric_names import DEFRAG_COUNT, DEFRAG_INFLIGHT
 from sretool.knowledge.quota_size import quota_of
 from sretool.model import (
     PROCESS_START,
@@ -27,21 +27,19 @@ if TYPE_CHECKING:
     from sretool.cluster.cluster import ClusterReader
     from sretool.cluster.etcd_reader import EtcdReader
 
-# Compaction sleeps 10 ms between batches and counts each: two scrapes this far apart see it move.
-_COMPACTION_LOOK_SECONDS = 0.1
-_BATCHES = "batches of compactions"  # kept between looks
+NOT_LOOKED_AT = Unknown("not looked at")
 _MOST_LEASES = 500  # kube-system holds a handful
 
 
 def read_etcd_state(read: "ClusterReader") -> EtcdState:
     """Return what the guards need, read once a look. Members that stay silent are in it, with the reason.
 
-    Whether a compaction is under way takes 0.1 s to see, counted from when the metrics were read.
+    Whether a compaction is under way may take 0.1 s to see; see `compaction_inflight`.
     """
     return read.etcd.remember(
         "state",
         lambda: msgspec.structs.replace(
-            read_state_but_compactions(read), compaction_inflight=_compaction_inflight(read, read.etcd)
+            read_state_but_compactions(read), compaction_inflight=compaction_inflight(read.etcd)
         ),
     )
 
@@ -75,7 +73,7 @@ def _read_state(read: "ClusterReader") -> EtcdState:
         members=members,
         member_list=etcd.member_list(),
         alarms=etcd.alarms(),
-        compaction_inflight=Unknown("not looked at"),
+        compaction_inflight=NOT_LOOKED_AT,
         is_kubernetes=etcd.is_kubernetes(),
         leases=read_leases(etcd),
     )
@@ -115,50 +113,6 @@ def _lease(name: str, key: KeyValue, now: datetime.datetime) -> ControlPlaneLeas
         else max(0.0, (now - renewed).total_seconds()),
         holder=record.holder if record else "",
     )
-
-
-def _compaction_inflight(read: "ClusterReader", etcd: "EtcdReader") -> Known[bool]:
-    first = etcd.metrics()
-    # Whose metrics were silent a moment ago would only be waited for again.
-    readable = [
-        name for name in etcd.names if not isinstance(value_of(first[name], COMPACTION_BATCHES), Unknown)
-    ]
-    watched_from = _no_batch_since(etcd, first)
-    if len(readable) == len(etcd.names) and etcd.metrics_at[0] - watched_from >= _COMPACTION_LOOK_SECONDS:
-        return False
-    if readable:
-        read.wait(max(0.0, watched_from + _COMPACTION_LOOK_SECONDS - etcd.now()))
-    second = etcd.scrape(readable) if readable else {}
-    etcd.between_looks[_BATCHES] = (etcd.now(), _batches(second))
-    later = {name: value_of(second[name], COMPACTION_BATCHES) for name in readable}
-    if any(
-        not isinstance(now, Unknown) and now != value_of(first[name], COMPACTION_BATCHES)
-        for name, now in later.items()
-    ):
-        return True
-    unread = [name for name in etcd.names if isinstance(later.get(name, Unknown("")), Unknown)]
-    return Unknown(f"the metrics of {', '.join(unread)} cannot be read") if unread else False
-
-
-def _no_batch_since(etcd: "EtcdReader", pages: Mapping[str, Known[MetricsPage]]) -> float:
-    """Return since when no member, each still the same process, has counted a batch: since an earlier look, which
-    says as much as watching from now on, or only since `pages` were read."""
-    seen: tuple[float, dict[str, tuple[float, float]]] | None = etcd.between_looks.get(_BATCHES)
-    if seen is not None:
-        at, before = seen
-        if before == _batches(pages) and len(before) == len(pages):
-            return at
-    return etcd.metrics_at[1]
-
-
-def _batches(pages: Mapping[str, Known[MetricsPage]]) -> dict[str, tuple[float, float]]:
-    """Return by member, where its metrics tell, when its process began and how many batches it has compacted."""
-    found = {}
-    for name, page in pages.items():
-        start, batches = value_of(page, PROCESS_START), value_of(page, COMPACTION_BATCHES)
-        if not isinstance(start, Unknown) and not isinstance(batches, Unknown):
-            found[name] = (start, batches)
-    return found
 
 
 def _whole(page: Known[MetricsPage], name: str) -> Known[int]:

@@ -76,7 +76,7 @@ class Carrier:
         known = {held.what for held in self._plan.held}
         while True:
             self._run.interrupts.check()
-            read = self._run.cluster.reader(self._run.deadline)
+            read = self._executor.reader()
             proposal = self._fresh_proposal(spec, read, known)
             held = tuple(one for one in proposal.held if one.what not in known)
             if not held:
@@ -90,6 +90,7 @@ class Carrier:
 
     def _fresh_proposal(self, spec: StepSpec, read: ClusterReader, held: Container[str]) -> Proposal:
         """Return what the step proposes now, without what a rule already forbade when the plan was made."""
+        read.etcd.read_ahead()
         require_same_cluster(self._run.cluster.identity(read), self._plan.identity, self._run.cluster.name)
         step = self._run.steps[spec.id]
         params = step_params(self._run.runbook, spec, self._run.params)

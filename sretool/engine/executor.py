@@ -24,6 +24,15 @@ class Executor:
         self._guards = guards
         self._maker = Maker(run)
         self._progress = Progress(run, total=total)
+        self._seen: ClusterReader | None = None  # the look at the last change, if that was made alone
+
+    def reader(self) -> ClusterReader:
+        """Return a reader for the next look. What the look at the last change has read a moment ago is not read
+        again."""
+        read = self._run.cluster.reader(self._run.deadline)
+        if self._seen is not None:
+            read.etcd.take_over(self._seen.etcd)
+        return read
 
     def had_to_wait(self, wave: Sequence[Change], read: ClusterReader) -> bool:
         """Return when every guard lets `wave` pass, and whether that took a wait.
@@ -59,6 +68,7 @@ class Executor:
         Several are made side by side. After the first that goes wrong, or a Ctrl-C, no more are sent, and those
         are recorded as not sent.
         """
+        self._seen = None
         self._run.journal.write_all([("intent", {"change": change}) for change in wave])
         if len(wave) > 1:
             return Wave(self._run, self._maker, self._progress, wave).make()
@@ -71,5 +81,6 @@ class Executor:
             seconds = self._run.clock.monotonic() - began
             self._progress.record([unknown(change, error.message, seconds=seconds)])
             raise
+        self._seen = self._maker.latest
         self._progress.record([attempt])
         return None if attempt.fate is Fate.DONE else attempt

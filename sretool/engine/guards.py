@@ -5,7 +5,7 @@ from collections.abc import Sequence
 import msgspec
 
 from sretool.cluster import ClusterReader
-from sretool.cluster.state import read_etcd_state, read_state_but_compactions
+from sretool.cluster.state import NOT_LOOKED_AT, read_etcd_state, read_state_but_compactions
 from sretool.engine.context import Run
 from sretool.engine.journal import done_outcomes
 from sretool.engine.shared_lock import SharedLock
@@ -34,12 +34,12 @@ class Guards:
         window = self._run.window
         if window is not None and not window.is_open(self._run.clock.now()):
             return refuse("window", f"the maintenance window {window} is over")
-        # Only what stalls a member must know of compactions, and seeing one takes two scrapes.
-        if self._start is None or Effect.STALLS_MEMBER in change.effects:
+        # Only what stalls a member must know of compactions, and seeing one may take a moment.
+        if Effect.STALLS_MEMBER in change.effects:
             state = read_etcd_state(read)
         else:
             state = read_state_but_compactions(read)
-        self._start = self._start or state
+        self._start = _completed(self._start or state, state)
         gentle = is_gentle(change)
         context = GuardContext(
             state=state,
@@ -106,3 +106,10 @@ class Guards:
 
     def _moves_made(self) -> int:
         return sum(body["verb"] == MOVE_VERB for body in done_outcomes(self._run.journal.records))
+
+
+def _completed(start: EtcdState, state: EtcdState) -> EtcdState:
+    """Return how the cluster was at the start, whose compactions nobody may have looked at before `state`."""
+    if start.compaction_inflight != NOT_LOOKED_AT:
+        return start
+    return msgspec.structs.replace(start, compaction_inflight=state.compaction_inflight)

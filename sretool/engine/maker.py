@@ -4,6 +4,7 @@ from collections.abc import Sequence
 
 import msgspec
 
+from sretool.cluster import ClusterReader
 from sretool.engine import events
 from sretool.engine.context import Run
 from sretool.engine.events import Sink
@@ -30,6 +31,8 @@ class Maker:
 
     def __init__(self, run: Run) -> None:
         self._run = run
+        self.latest: ClusterReader | None = None
+        """The reader of the latest look at what became of a change."""
 
     def make(self, change: Change, emit: Sink) -> Attempt:
         """Apply `change` and look until it is settled."""
@@ -82,11 +85,11 @@ class Maker:
                     )
                 )
             self._run.clock.pause(pause)
-            pause = min(2 * pause, OBSERVE_EVERY_SECONDS)
+            pause = min(1.5 * pause, OBSERVE_EVERY_SECONDS)
 
     def observe(self, changes: Sequence[Change]) -> Sequence[Outcome]:
         """Look once at what became of changes of one step."""
-        read = self._run.cluster.reader(self._run.deadline, interruptible=False)
+        self.latest = read = self._run.cluster.reader(self._run.deadline, interruptible=False)
         try:
             return self._run.steps[changes[0].step].observe_each(read, changes)
         except RemoteError as error:

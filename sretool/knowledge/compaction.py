@@ -2,6 +2,8 @@
 
 import math
 
+import msgspec
+
 from sretool.model import Known, Unknown
 
 STALLED_SECONDS = 900.0
@@ -10,6 +12,30 @@ WINDOW_SECONDS = 300.0
 """kube-apiserver leaves five minutes of history to watchers and to paged lists; so do we."""
 FEW_REVISIONS = 2
 """So few revisions after the last compaction are no history that Kubernetes should have compacted."""
+
+
+class CompactionCounts(msgspec.Struct, frozen=True, kw_only=True):
+    """One member's compactions since its process `started`, and the revision it last began to forget up to."""
+
+    started: float
+    begun: float
+    finished: float
+    revision: float
+
+    @property
+    def is_inflight(self) -> bool:
+        """Whether one is removing revisions: etcd counts it once it knows which, and again when they are gone."""
+        return self.begun != self.finished
+
+    def may_hide_one(self, before: "CompactionCounts | None") -> bool:
+        """Tell whether one may be under way that is not counted yet: etcd still works out what may go.
+
+        Not when an earlier look at the same process shows that no new one was asked for, or that it began. A
+        member that took over the leader's snapshot has a new revision and began nothing.
+        """
+        if before is None or before.started != self.started:
+            return True
+        return self.revision != before.revision and self.begun == before.begun
 
 
 def is_stalled(

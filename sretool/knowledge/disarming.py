@@ -125,8 +125,11 @@ def disarm_proposal(
     )
     # A full member raises the alarm when somebody writes through it: until the space is there each of them may.
     wanted = view.nospace if conditional else raised
-    waves = [(_disarming(view, alarm, below=below, uses=uses, conditional=conditional),) for alarm in wanted]
-    return Proposal(waves=(*waves, (_proof(view, prove_within, uses, conditional=conditional),)))
+    # In one wave: etcd takes no write before the last of them is gone, so nothing can change in between.
+    disarmings = tuple(
+        _disarming(view, alarm, below=below, uses=uses, conditional=conditional) for alarm in wanted
+    )
+    return Proposal(waves=(disarmings, (_proof(view, prove_within, uses, conditional=conditional),)))
 
 
 def _forbidden(view: DisarmView) -> Held | None:

@@ -10,5 +10,6 @@ DEFRAG_SECONDS = "etcd_disk_backend_defrag_duration_seconds_sum"
 
 COMPACT_REVISION = "etcd_debugging_mvcc_compact_revision"
 COMPACTION_LAST = "etcd_debugging_mvcc_db_compaction_last"
+COMPACTIONS_BEGUN = "etcd_debugging_mvcc_index_compaction_pause_duration_milliseconds_count"
 COMPACTIONS_FINISHED = "etcd_debugging_mvcc_db_compaction_total_duration_milliseconds_count"
 COMPACTION_BATCHES = "etcd_debugging_mvcc_db_compaction_pause_duration_milliseconds_count"

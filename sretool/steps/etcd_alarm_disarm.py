@@ -124,6 +124,9 @@ class EtcdAlarmDisarm(Step[EtcdAlarmDisarmParams, EtcdAlarmDisarmFacts]):
         elif not change.selection["kubernetes"]:
             write.etcd.prove_write(PROOF_KEY, through=through)
 
+    def lane(self, change: Change) -> str:
+        return change.verb  # one alarm at a time
+
     def observe(self, read: ClusterReader, change: Change) -> Outcome:
         if change.verb == "disarm":
             return _observe_disarmed(read.etcd, MemberId.parse(change.selection["member_id"]))

@@ -76,9 +76,10 @@ def test_without_an_alarm_there_is_nothing_to_do():
     assert (proposal.waves, proposal.held, proposal.findings) == ((), (), ())
 
 
-def test_one_alarm_at_a_time_exactly_as_raised_and_the_proof_last():
+def test_each_alarm_exactly_as_raised_in_one_wave_and_the_proof_after_it():
     proposal = plan(facts(Alarm(1, NOSPACE), Alarm(3, NOSPACE)))
-    assert [len(wave) for wave in proposal.waves] == [1, 1, 1]
+    assert [len(wave) for wave in proposal.waves] == [2, 1]
+    assert {STEP.lane(one) for one in proposal.waves[0]} == {"disarm"}, "not side by side"
     assert [one.key for one in proposal.changes] == [
         "etcd.alarm-disarm/disarm/alarm NOSPACE on https://m1:2380",
         "etcd.alarm-disarm/disarm/alarm NOSPACE on https://m3:2380",
