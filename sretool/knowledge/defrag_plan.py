@@ -8,7 +8,7 @@ import msgspec
 from sretool.knowledge import leadership
 from sretool.knowledge.defrag_view import DEFRAG_VERB, DefragMember, DefragView, space_findings, space_of
 from sretool.knowledge.defragmentation import Due, SpaceRules, judge_space
-from sretool.knowledge.quorum import Votes, count_votes
+from sretool.knowledge.quorum import Votes, answering, count_votes
 from sretool.knowledge.stalls import defrag_deadline, predict_stall
 from sretool.knowledge.words import show_bytes
 from sretool.model import (
@@ -16,10 +16,12 @@ from sretool.model import (
     Cost,
     Effect,
     EndpointStatus,
+    Finding,
     Held,
     MemberState,
     Proposal,
     Risk,
+    Severity,
     Silence,
     Unknown,
 )
@@ -73,6 +75,8 @@ def defrag_proposal(
     due, held = _find_due(view, rules, nospace=nospace, earlier=earlier, made=made)
     versions = {one.name: one.status.version for one in due}
     findings = space_findings(view, rules, versions=versions, nospace=nospace, earlier=earlier)
+    if not (due or held or findings):
+        return Proposal(findings=_nothing_to_gain(view))
     if due and not votes.leader:
         return Proposal(findings=findings, held=(*held, *(_no_leader(one) for one in due)))
     followers = [one for one in due if one.status.member_id != votes.leader]
@@ -87,6 +91,18 @@ def defrag_proposal(
         waves += [(move,) for move in way]
         waves.append((_change(leader, deadline_seconds, uses=uses, alone=votes.voters == 1),))
     return Proposal(waves=tuple(waves), findings=findings, held=tuple(held))
+
+
+def _nothing_to_gain(view: DefragView) -> tuple[Finding, ...]:
+    free = [
+        (status.db_size_bytes - status.db_size_in_use_bytes, member.name)
+        for member, status in answering(view.state)
+    ]
+    if not free:
+        return ()
+    most, name = max(free)
+    sentence = f"no member has enough to give back: {name} the most, {show_bytes(most)}"
+    return (Finding(severity=Severity.OK, sentence=sentence),)
 
 
 def _find_due(

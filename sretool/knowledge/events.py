@@ -41,6 +41,8 @@ def event_proposal(
 
 def flood_findings(total: int, groups: Sequence[Group], *, flood: int) -> Iterator[Finding]:
     """Yield who writes, with numbers, where there are `flood` events or more; `groups` are most events first."""
+    if total < flood:
+        yield Finding(severity=Severity.OK, sentence=f"{total} events: no flood")
     if total < flood or not groups:
         return
     first = groups[0]

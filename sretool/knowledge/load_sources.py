@@ -55,8 +55,6 @@ def _flood(sources: LoadSources, flood: int) -> Iterator[Finding]:
             return
     if isinstance(sources.events, Unknown) or isinstance(sources.groups, Unknown):
         return
-    if sources.events < flood:
-        yield Finding(severity=Severity.OK, sentence=f"{sources.events} events: no flood")
     yield from flood_findings(sources.events, sources.groups, flood=flood)
 
 

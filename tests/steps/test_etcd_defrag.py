@@ -312,7 +312,9 @@ def test_known_hazards_of_the_versions_are_noted_when_something_is_due():
     old = state(*(member(number, version="3.5.16") for number in (1, 2, 3)))
     assert any("ends the server" in one.sentence for one in proposal(old).findings)
     idle = state(*(sized(number, 50, 40, version="3.5.16") for number in (1, 2, 3)))
-    assert not proposal(idle).findings
+    (told,) = proposal(idle).findings
+    assert told.severity is Severity.OK
+    assert told.sentence == "no member has enough to give back: n3 the most, 10.0 MiB"
 
 
 def test_one_that_gave_nothing_back_is_said_and_not_repeated():

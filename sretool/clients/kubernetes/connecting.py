@@ -1,7 +1,11 @@
-"""How urllib3 comes to a connection here: by one deadline, the resolver and all addresses of a name included."""
+"""urllib3's connections as they are here: made by one deadline, the resolver and all addresses of a name included,
+and each answer read by one."""
 
+import io
 import socket
 import time
+from http.client import HTTPResponse
+from typing import Any
 
 from urllib3.connection import HTTPConnection, HTTPSConnection
 from urllib3.connectionpool import HTTPConnectionPool, HTTPSConnectionPool
@@ -30,12 +34,45 @@ def _connect(connection: HTTPConnection) -> socket.socket:
     return opened
 
 
+class _UntilDeadline(io.RawIOBase):
+    """What comes from a socket, until its timeout is over as a whole: otherwise it begins anew with every byte."""
+
+    def __init__(self, sock: socket.socket) -> None:
+        self._sock, self._raw = sock, sock.makefile("rb", buffering=0)
+        self._ends = time.monotonic() + (sock.gettimeout() or 0.0)
+
+    def readable(self) -> bool:
+        return True
+
+    def readinto(self, buffer: Any) -> int | None:
+        left = self._ends - time.monotonic()
+        if left <= 0:
+            raise TimeoutError
+        self._sock.settimeout(left)
+        return self._raw.readinto(buffer)
+
+    def close(self) -> None:
+        self._raw.close()
+        super().close()
+
+
+class _Answer(HTTPResponse):
+    def __init__(self, sock: socket.socket, *args: Any, **kwargs: Any) -> None:
+        super().__init__(sock, *args, **kwargs)
+        self.fp.close()
+        self.fp = io.BufferedReader(_UntilDeadline(sock))
+
+
 class _Http(HTTPConnection):
+    response_class = _Answer
+
     def _new_conn(self) -> socket.socket:
         return _connect(self)
 
 
 class _Https(HTTPSConnection):
+    response_class = _Answer
+
     def _new_conn(self) -> socket.socket:
         return _connect(self)
 

@@ -1,7 +1,6 @@
 """One connection to an API server: sends a request once, within a deadline; every failure becomes our error."""
 
 import threading
-import time
 from typing import Any, TypeVar
 from urllib.parse import urlencode
 
@@ -15,7 +14,6 @@ from sretool.errors import NoAnswerError, RemoteError, UnreachableError
 T = TypeVar("T")
 
 _CONNECT_SECONDS = 3.0
-_CHUNK_BYTES = 1 << 18
 
 
 class Answer(msgspec.Struct, frozen=True, kw_only=True):
@@ -85,7 +83,6 @@ class Connection:
         )
         url, headers = self._addressed(client, request)
         body = None if request.body is None else msgspec.json.encode(request.body)
-        ends = time.monotonic() + timeout_seconds
         try:
             # Below the package's own `request`: it rewrites content types, and hides urllib3's errors.
             response = client.rest_client.pool_manager.request(
@@ -99,7 +96,7 @@ class Connection:
                 preload_content=False,
             )
             self._shown = self._shown or _certificate(response)
-            answer = _read_body(response, ends=ends)
+            answer = bytes(response.read())
         except Exception as error:
             raise translate_exception(error, sent) from error
         if not 200 <= response.status < 300:
@@ -169,20 +166,3 @@ def _timeout(seconds: float) -> Any:
 def _certificate(response: Any) -> bytes:
     shown = getattr(getattr(response.connection, "sock", None), "getpeercert", None)
     return bytes(shown(binary_form=True) or b"") if shown else b""
-
-
-def _read_body(response: Any, *, ends: float) -> bytes:
-    """Return the whole body. A socket's timeout begins anew with every byte: this one ends at `ends`."""
-    chunks: list[bytes] = []
-    connection_socket = getattr(response.connection, "sock", None)
-    while True:
-        left = ends - time.monotonic()
-        if left <= 0:
-            response.close()
-            raise TimeoutError
-        if connection_socket is not None:
-            connection_socket.settimeout(left)
-        chunk = response.read1(_CHUNK_BYTES)
-        if not chunk:
-            return b"".join(chunks)
-        chunks.append(chunk)

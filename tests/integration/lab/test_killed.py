@@ -203,9 +203,15 @@ def test_a_server_holds_no_lock_that_the_shell_of_its_caller_handed_down(tmp_pat
             log_path=tmp_path / "log",
             inherit=claim.fileno(),
         )
+
+    def held() -> set[str]:
+        return {str(path.readlink()) for path in Path(f"/proc/{pid}/fd").iterdir()}
+
+    expected = {"/dev/null", str(tmp_path / "log"), str(tmp_path / "claim")}
     try:
-        held = {str(path.readlink()) for path in Path(f"/proc/{pid}/fd").iterdir()}
+        # The program opens its libraries for a moment when it begins.
+        processes.wait_until(lambda: "/usr/" not in "".join(held()), seconds=5, every=0.01)
+        assert expected == held()
     finally:
         os.kill(pid, signal.SIGKILL)
         os.waitpid(pid, 0)
-    assert held == {"/dev/null", str(tmp_path / "log"), str(tmp_path / "claim")}
