@@ -43,7 +43,7 @@ STATUS: Mapping[str, str] = {
 """Causes that etcd.endpoint-status finds."""
 
 ALARMS: Mapping[str, str] = {
-    "nospace": "what fills etcd goes first: the census names it",
+    "nospace": "when there is room again, stop what filled it: the census names it",
     "corrupt": "change nothing, compare etcdctl endpoint hashkv at one revision, replace the member that differs",
     "alarm-unrecognised": "see the release notes of this etcd for the alarm",
     "stale-alarm": "etcdctl alarm disarm, which disarms every alarm: only while no other is raised",
