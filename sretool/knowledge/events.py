@@ -43,7 +43,8 @@ def flood_findings(total: int, groups: Sequence[Group], *, flood: int) -> Iterat
     """Yield who writes, with numbers, where there are `flood` events or more; `groups` are most events first."""
     if total < flood:
         yield Finding(severity=Severity.OK, sentence=f"{total} events: no flood")
-    if total < flood or not groups:
+        return
+    if not groups:
         return
     first = groups[0]
     written = "still being written" if any(one.is_written for one in groups) else "no longer being written"

@@ -83,12 +83,10 @@ class ScaleView(msgspec.Struct, frozen=True, kw_only=True):
 def scale_proposal(view: ScaleView, *, replicas: int, accept_outage: bool, uses: str) -> Proposal:
     """Return the waves: each autoscaler is held first, then the Deployment is scaled; or why it is not."""
     findings = tuple(_runaway(one) for one in view.workloads if one.is_runaway)
-    if not view.is_named and not findings:
-        return Proposal(findings=(Finding(severity=Severity.OK, sentence="no Deployment runs away"),))
     if not view.is_named:
-        return Proposal(
-            findings=findings, held=tuple(_unnamed(one) for one in view.workloads if one.is_runaway)
-        )
+        well = Finding(severity=Severity.OK, sentence="no Deployment runs away")
+        held = tuple(_unnamed(one) for one in view.workloads if one.is_runaway)
+        return Proposal(findings=findings or (well,), held=held)
     if view.missing:
         return Proposal(findings=findings, held=(Held(what="scale down", why=view.missing, refused=False),))
     waves: list[tuple[Change, ...]] = []

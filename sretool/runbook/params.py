@@ -67,10 +67,9 @@ def params_given(owner: str, declared: Sequence[ParamSpec], given: Mapping[str, 
 def refuse(problems: Sequence[str], declared: Sequence[ParamSpec]) -> None:
     """Raise UsageError with all of `problems` and the parameters that there are; nothing when there is none."""
     if problems:
-        abouts = (param.about.replace("; ", ", ") for param in declared)  # each parameter is one line
-        then = "; ".join(
-            f"-p {param.name}: {about} ({param.type})" for param, about in zip(declared, abouts, strict=True)
-        )
+        # Each parameter is one line of an ending, and a semicolon would begin the next.
+        lines = (f"-p {one.name}: {one.about.replace('; ', ', ')} ({one.type})" for one in declared)
+        then = "; ".join(lines)
         raise UsageError("\n".join(problems), then=then)
 
 

@@ -28,7 +28,7 @@ _SOCKETS = 32  # kept open: more than a run has threads, or the rest would be cl
 class _Loader(KubeConfigLoader):  # type: ignore[misc]  # the package's types are not followed
     """The package's loader, except for what it does without a limit: exec plugins, fetching new tokens.
 
-    And except for keys: it writes them to files in /tmp that a killed process leaves there.
+    And except for keys: it writes them to files in /tmp, which only Python's exit handlers would remove.
     """
 
     tls = TlsMaterial()

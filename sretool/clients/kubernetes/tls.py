@@ -28,7 +28,7 @@ class TlsMaterial(msgspec.Struct, frozen=True, kw_only=True):
         try:
             if self.authority:
                 context.load_verify_locations(cadata=self.authority.decode("ascii", errors="ignore"))
-            else:
+            elif verifies:
                 context.load_default_certs()
         except (OSError, ValueError) as error:
             raise ValueError(f"its certificate authority is no PEM: {error}") from error

@@ -1,15 +1,13 @@
 """Exit codes: when several hold, the documented order decides."""
 
-import datetime
-
 import pytest
 
 from sretool.engine.ending import PRECEDENCE, code_of_look, next_steps, successor, worst
-from sretool.engine.plan import Plan
 from sretool.errors import EXIT_CODES
-from sretool.model import Finding, Held, Identity, Severity
+from sretool.model import Finding, Held, Severity
 from sretool.runbook.library import list_runbooks
 from sretool.runbook.model import Runbook, VerdictNext
+from tests.support.plans import plan_with
 
 CAUSE = Finding(severity=Severity.WARNING, sentence="slow disk", verdict="disk-slow-minority")
 CRITICAL = Finding(severity=Severity.CRITICAL, sentence="no leader")
@@ -78,16 +76,7 @@ def test_each_cause_has_a_next_step_and_what_was_not_found_has_none():
         by_hand={"disk-slow-minority": "replace it", "nospace": "not this", "member-dead": "start it"},
     )
     full = Finding(severity=Severity.CRITICAL, sentence="full", verdict="nospace")
-    plan = Plan(
-        runbook="x",
-        text="",
-        origin="x.yaml",
-        params={},
-        cluster="c",
-        identity=Identity(etcd_cluster_id="1"),
-        made_at=datetime.datetime(2026, 1, 1, tzinfo=datetime.UTC),
-        findings=(CAUSE, CAUSE, full, CRITICAL, BLIND),
-    )
+    plan = plan_with(findings=(CAUSE, CAUSE, full, CRITICAL, BLIND))
     assert ["nospace: sretool runbook etcd-nospace", "disk-slow-minority: replace it"] == next_steps(
         plan, runbook
     )

@@ -5,11 +5,11 @@ import datetime
 import msgspec
 import pytest
 
-from sretool.engine.plan import Plan, load_plan, save_plan, uncovered
+from sretool.engine.plan import load_plan, save_plan, uncovered
 from sretool.errors import StalePlanError, UsageError
-from sretool.model import Change, Cost, Effect, Identity, Risk
-
-NOW = datetime.datetime(2026, 1, 1, tzinfo=datetime.UTC)
+from sretool.model import Change, Cost, Effect, Risk
+from tests.support.plans import MADE_AT as NOW
+from tests.support.plans import plan_with
 
 
 def change(name, **fields):
@@ -27,16 +27,7 @@ def change(name, **fields):
 
 
 def plan(*changes):
-    return Plan(
-        runbook="etcd-defrag",
-        text="",
-        origin="x",
-        params={},
-        cluster="c",
-        identity=Identity(etcd_cluster_id="1"),
-        made_at=NOW,
-        changes=changes,
-    )
+    return plan_with(changes=changes)
 
 
 @pytest.mark.parametrize(
