@@ -11,6 +11,7 @@ from sretool.cluster.event_exports import append_stored_events, export_events
 from sretool.cluster.kubernetes_writer import KubernetesWriter
 from sretool.cluster.pacing import Pace
 from sretool.errors import CompactedError, ConflictError, NotFoundError, UnreachableError
+from sretool.knowledge.event_door import DELETION_SLOW_SECONDS
 from sretool.knowledge.event_groups import selector_of
 from sretool.knowledge.kubernetes_paths import collection_path, object_path
 from sretool.knowledge.stored_events import StoredPage
@@ -26,7 +27,7 @@ _PAGE = 2000
 def pace_through_api() -> Pace:
     """Return the pace of all deletions through the API server of one run: more at once make others wait longer,
     and hardly delete faster, for the server's and etcd's cores are busy with these."""
-    return Pace(largest=_LARGEST_PAGE, least=_LEAST_PAGE, slots=3)
+    return Pace(largest=_LARGEST_PAGE, least=_LEAST_PAGE, slots=3, begins_small=True)
 
 
 def pace_in_etcd() -> Pace:
@@ -43,29 +44,39 @@ def export_through_api(write: KubernetesWriter, selection: Mapping[str, Any], pa
 
 def delete_through_api(
     write: KubernetesWriter, selection: Mapping[str, Any], pace: Pace, *, objects: int
-) -> None:
+) -> bool:
     """Delete what a change selects: each event only as it was read, or limited pages of whatever has the reason.
 
+    Return False when some are left, because a deletion takes too long here and the change has another way.
     `objects` is how many there were at the look. Harmless where they are gone. RemoteError, NoAnswerError when
     some may be gone.
     """
+    if _is_too_slow(selection, pace):
+        return False
     with pace.beside(write.read_one_object):
         if selection["each"]:
-            _delete_each(write, selection, pace)
-        else:
-            _delete_pages(write, selection, pace, objects=objects)
+            return _delete_each(write, selection, pace)
+        return _delete_pages(write, selection, pace, objects=objects)
 
 
-def _delete_each(write: KubernetesWriter, selection: Mapping[str, Any], pace: Pace) -> None:
+def _is_too_slow(selection: Mapping[str, Any], pace: Pace) -> bool:
+    return bool(selection.get("otherwise")) and pace.seconds_each() > DELETION_SLOW_SECONDS
+
+
+def _delete_each(write: KubernetesWriter, selection: Mapping[str, Any], pace: Pace) -> bool:
     each, size = [tuple(one) for one in selection["each"]], pace.size
     parts = [each[start : start + size] for start in range(0, len(each), size)]
 
-    def delete(part: Sequence[tuple[str, str, str]]) -> None:
+    def delete(part: Sequence[tuple[str, str, str]]) -> bool:
         with pace.turn():
-            for one in part:
-                _delete_one(write, selection["namespace"], *one)
+            if _is_too_slow(selection, pace):
+                return False
+            with pace.timing(len(part)):
+                for one in part:
+                    _delete_one(write, selection["namespace"], *one)
+        return True
 
-    write.side_by_side(parts, delete)
+    return all(write.side_by_side(parts, delete))
 
 
 def _delete_one(write: KubernetesWriter, namespace: str, name: str, uid: str, version: str) -> None:
@@ -77,30 +88,36 @@ def _delete_one(write: KubernetesWriter, namespace: str, name: str, uid: str, ve
         return  # gone already, or written again: then it is younger than the age asked for
 
 
-def _delete_pages(write: KubernetesWriter, selection: Mapping[str, Any], pace: Pace, *, objects: int) -> None:
+def _delete_pages(write: KubernetesWriter, selection: Mapping[str, Any], pace: Pace, *, objects: int) -> bool:
     """Delete up to the limit: listed once, then page beside page, which the server takes one event at a time."""
     path = collection_path("v1", "events", namespace=selection["namespace"])
     selector, left = selector_of(selection["reason"]), selection["limit"]
     if objects <= pace.size:
-        with pace.turn():
+        with pace.turn(), pace.timing(objects):
             write.delete_collection(path, limit=left, field_selector=selector)
-        return
+        return True
+
+    def delete(page: ListedPage) -> int:
+        """Return how many of a page may be gone; none when it must be listed anew, or is left."""
+        with pace.turn():
+            if _is_too_slow(selection, pace):
+                return 0
+            try:
+                with pace.timing(page.objects):
+                    write.delete_collection(path, limit=page.limit, field_selector=selector, place=page.place)
+            except CompactedError:
+                return 0
+        return page.objects
+
     for _ in range(_LISTS):
         pages = list(write.listed_pages(path, limit=pace.size, most=left, field_selector=selector))
-        gone = write.side_by_side(pages, lambda page: _delete_page(write, path, selector, page, pace))
+        gone = write.side_by_side(pages, delete)
         left -= sum(gone)
         if all(gone):
-            return
-
-
-def _delete_page(write: KubernetesWriter, path: str, selector: str, page: ListedPage, pace: Pace) -> int:
-    """Return how many of a page may be gone; none when it must be listed anew."""
-    with pace.turn():
-        try:
-            write.delete_collection(path, limit=page.limit, field_selector=selector, place=page.place)
-        except CompactedError:
-            return 0
-    return page.objects
+            break
+        if _is_too_slow(selection, pace):
+            return False
+    return True
 
 
 def delete_in_etcd(write: EtcdWriter, selection: Mapping[str, Any], pace: Pace) -> None:

@@ -30,6 +30,7 @@ class _Question:
     reasons: Sequence[str]
     older_than: float
     most: int
+    may_use_etcd: bool
 
 
 def read_view(
@@ -39,8 +40,11 @@ def read_view(
     reasons: Sequence[str],
     older_than: float,
     most: int,
+    may_use_etcd: bool = True,
 ) -> EventView:
     """Return the events of `namespaces` (all when empty) and the batches of those with one of `reasons`.
+
+    Where `may_use_etcd` is false they are read in etcd all the same, and deleted through the API server or not.
 
     RemoteError when neither etcd nor the API server lets them be read.
     """
@@ -51,6 +55,7 @@ def read_view(
         reasons=reasons,
         older_than=older_than,
         most=most,
+        may_use_etcd=may_use_etcd,
     )
     probe = _probe(read)
     place = _place(read)
@@ -64,14 +69,14 @@ def read_view(
             )  # a member went away, or they are in a form that sretool does not read
     if isinstance(probe, Unknown):
         why = place.reason if isinstance(place, Unknown) else "none are seen"
-        raise RemoteError(f"{probe.reason}; and events cannot be read in etcd either: {why}")
+        raise RemoteError(f"{probe.reason}; and events cannot be read in etcd either: {why}", then=probe.then)
     if not isinstance(place, Unknown):
         place = Unknown("no events are seen in this etcd: another one may have them")
-    return _from_api(question, _door(read, probe, place))
+    return _from_api(question, _door(question, probe, place))
 
 
 def _from_etcd(question: _Question, place: EventPlace, probe: Known[float]) -> EventView:
-    door = _door(question.read, probe, place)
+    door = _door(question, probe, place)
     times = Times.of(question.now, older_than=question.older_than, show=seconds_of)
     survey = _survey(question, times, door)
     revision = 0
@@ -117,7 +122,10 @@ def _view(
     )
 
 
-def _door(read: ClusterReader, probe: Known[float], place: Known[EventPlace]) -> Door:
+def _door(question: _Question, probe: Known[float], place: Known[EventPlace]) -> Door:
+    read = question.read
+    if not question.may_use_etcd:
+        place = Unknown("that was not permitted (in_etcd: false)")
     statuses = {
         name: status for name, status in known_only(read.etcd.status()).items() if not status.is_learner
     }
@@ -152,7 +160,7 @@ def _probe(read: ClusterReader) -> Known[float]:
         except NotPermittedError:
             raise
         except RemoteError as error:
-            return Unknown(error.message)
+            return Unknown(error.message, then=error.then)
         took.append(read.etcd.now() - began)
         if took[-1] <= PROBE_SLOW_SECONDS:
             return took[-1]

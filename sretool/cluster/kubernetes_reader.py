@@ -240,7 +240,7 @@ class KubernetesReader:
             try:
                 self._remembered[what] = read()
             except RemoteError as error:
-                self._remembered[what] = Unknown(error.message)
+                self._remembered[what] = Unknown(error.message, then=error.then)
         return cast("Known[T]", self._remembered[what])
 
     def _read_available(self) -> bool:

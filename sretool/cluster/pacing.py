@@ -15,11 +15,16 @@ PAUSE_SECONDS = 0.1
 LONGEST_PAUSE_SECONDS = 30.0
 LONGEST_REST_SECONDS = 1.0
 FAILED_SECONDS = 2.0  # what a read that failed counts as
+TURN_SECONDS = 5.0  # where a single object takes long, so many go at once as this allows
+TOLD_SECONDS = 3.0  # all together, before what one object takes is told: a single second says nothing
+_IDLE_READS, _IDLE_SECONDS = 8, 1.0
+_TAKEN = 20
 _KEPT = 20_000
 
 
 class Pace:
-    """One for all threads that write side by side. `largest` and `least` objects go at once.
+    """One for all threads that write side by side. `largest` and `least` objects go at once, the least until it is
+    known what one takes (`begins_small`).
 
     `slots` write at the same time at most, and each keeps its slot when it is done for `rest` times what it took:
     what a write makes the servers do goes on after its answer, and others' requests come first then. Others that
@@ -34,8 +39,11 @@ class Pace:
         slots: int,
         rest: float = 0.0,
         patience: float = LONGEST_PAUSE_SECONDS,
+        begins_small: bool = False,
     ) -> None:
-        self.size = self._largest = largest
+        self._size = self._largest = largest
+        self._affordable = least if begins_small else largest
+        self._taken: deque[tuple[int, float]] = deque(maxlen=_TAKEN)
         self._least, self._rest, self._patience = least, rest, patience
         self._slots = threading.Semaphore(slots)
         self._reading = threading.Lock()
@@ -54,7 +62,7 @@ class Pace:
             if self._blocks == 1:
                 self._ended = threading.Event()
                 if self._idle is None:
-                    self._idle = _timed(read)
+                    self._idle = _idle_of(read)
                 watch = threading.Thread(target=self._watch, args=(read, self._ended), daemon=True)
                 watch.start()
         try:
@@ -64,6 +72,11 @@ class Pace:
                 self._blocks -= 1
                 if not self._blocks:
                     self._ended.set()
+
+    @property
+    def size(self) -> int:
+        """How many objects may go at once now."""
+        return min(self._size, self._affordable)
 
     @contextlib.contextmanager
     def turn(self) -> Iterator[int]:
@@ -78,6 +91,23 @@ class Pace:
             rest = self._rest * (time.monotonic() - began)
             if rest:
                 threading.Event().wait(min(rest, LONGEST_REST_SECONDS))
+
+    @contextlib.contextmanager
+    def timing(self, objects: int) -> Iterator[None]:
+        """Take note of what `objects` take, which go in this block."""
+        began = time.monotonic()
+        yield
+        took = max(time.monotonic() - began, 1e-6)
+        with self._lock:
+            self._taken.append((objects, took))
+            self._affordable = max(1, min(self._largest, int(TURN_SECONDS * objects / took)))
+
+    def seconds_each(self) -> float:
+        """Return what one object took of late; 0 while what tells it was short, all together."""
+        with self._lock:
+            seconds = sum(took for _, took in self._taken)
+            objects = sum(gone for gone, _ in self._taken)
+        return seconds / objects if seconds >= TOLD_SECONDS else 0.0
 
     @contextlib.contextmanager
     def reading(self) -> Iterator[None]:
@@ -124,7 +154,16 @@ class Pace:
             with self._lock:
                 self._samples.append(seconds)
                 slow = is_slow(seconds, idle=self._idle or 0.0)
-                self.size = next_size(self.size, slow=slow, largest=self._largest, least=self._least)
+                self._size = next_size(self._size, slow=slow, largest=self._largest, least=self._least)
+
+
+def _idle_of(read: Callable[[], object]) -> float:
+    """Return what `read` takes before we begin: the second worst of some, for one member in three may have a slow
+    disk, and one read may just hang."""
+    took = [_timed(read)]
+    while len(took) < _IDLE_READS and sum(took) < _IDLE_SECONDS:
+        took.append(_timed(read))
+    return sorted(took)[-2:][0]
 
 
 def _timed(read: Callable[[], object]) -> float:

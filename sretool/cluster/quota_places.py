@@ -233,7 +233,7 @@ def state_of(live: Object | None) -> State:
 
 def _required(objects: Known[tuple[Object, ...]]) -> tuple[Object, ...]:
     if isinstance(objects, Unknown):
-        raise RemoteError(objects.reason)
+        raise RemoteError(objects.reason, then=objects.then)
     return objects
 
 

@@ -125,7 +125,7 @@ def _label_selector(selector: Mapping[str, Any]) -> str:
 def _hpas(api: KubernetesReader, namespace: str, name: str) -> Iterator[Scaler]:
     found = api.hpas(namespace)
     if isinstance(found, Unknown):
-        raise RemoteError(f"the HPAs of {namespace} cannot be read: {found.reason}")
+        raise RemoteError(f"the HPAs of {namespace} cannot be read: {found.reason}", then=found.then)
     for live in found:
         target = live["spec"].get("scaleTargetRef") or {}
         owners = controllers_of(live)

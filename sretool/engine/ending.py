@@ -93,7 +93,10 @@ def ending_of_verify(after: Plan, runbook: Runbook, *, run_id: str, made: int) -
 
 
 def next_steps(plan: Plan, runbook: Runbook, *, beside: Container[str] = ()) -> list[str]:
-    """Return, for each cause found, what takes over: a runbook, where it is none of those `beside`, or a person."""
+    """Return what helps to read what could not be read, and for each cause found what takes over: a runbook, where
+    it is none of those `beside`, or a person.
+    """
+    to_see = [finding.then for finding in plan.findings if finding.blind and finding.then]
     causes = dict.fromkeys(finding.verdict for finding in plan.findings if finding.is_cause)
     there = dict(list_runbooks())
     known = [
@@ -106,7 +109,7 @@ def next_steps(plan: Plan, runbook: Runbook, *, beside: Container[str] = ()) -> 
         for cause in causes
         if cause in runbook.by_hand and cause not in runbook.verdicts
     ]
-    return known + told
+    return list(dict.fromkeys(to_see)) + known + told
 
 
 def successor(after: VerdictNext, there: Container[str], by_hand: str) -> str:

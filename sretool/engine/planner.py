@@ -174,7 +174,10 @@ class Planner:
         if spec.on_failure != "continue":
             raise error
         finding = Finding(
-            severity=Severity.WARNING, sentence=f"{spec.uses} could not look: {error.message}", blind=True
+            severity=Severity.WARNING,
+            sentence=f"{spec.uses} could not look: {error.message}",
+            blind=True,
+            then=error.then,
         )
         return Proposal(findings=(finding,))
 

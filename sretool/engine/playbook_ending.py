@@ -88,10 +88,10 @@ def _of_findings(
 ) -> Iterator[Ending]:
     made = sum(len(done_outcomes([one])) for one in run.journal.records)
     was_changed = touched != Touched.NOTHING
-    blind = next((finding.sentence for finding in findings if finding.blind), "")
+    blind = next((finding for finding in findings if finding.blind), None)
     cause = next((finding.sentence for finding in findings if finding.is_cause), "")
     if blind:
-        yield Ending(exit_code=8, sentence=f"cannot tell: {blind}")
+        yield Ending(exit_code=8, sentence=f"cannot tell: {blind.sentence}", then=blind.then)
     if cause:
         done = f"{made} changes made as planned, and a cause remains" if was_changed else "unhealthy"
         yield Ending(exit_code=9, sentence=f"{done}: {cause}")

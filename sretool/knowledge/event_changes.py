@@ -2,6 +2,7 @@
 
 import shlex
 from collections.abc import Iterator, Sequence
+from pathlib import PurePath
 from typing import Any
 
 from sretool.knowledge.event_groups import (
@@ -102,12 +103,12 @@ def _deletes(view: EventView, one: Selected, earlier: Sequence[Change], uses: st
             risk=Risk.IRREVERSIBLE,
             effects=(Effect.DELETES,),
             selection={
-                **(_stored_selection(view, one, batch) if stored else _selection(one, batch)),
+                **(_stored_selection(view, one, batch) if stored else _selection(view, one, batch)),
                 "of": highest,
             },
             before={"objects": batch.objects},
             after={"objects": 0},
-            bounds={"limit": STORED_BATCH if stored else BATCH_LIMIT},
+            bounds={"limit": STORED_BATCH if stored else BATCH_LIMIT, "doors": _doors(view)},
             cost=Cost(seconds=batch.objects * _SECONDS_EACH[verb]),
             commands=(_by_hand(one, batch, view.door.place),),
         )
@@ -119,18 +120,25 @@ def _reason(view: EventView, batch: Batch) -> str:
     return f"{batch.objects} events" + ("" if view.has_age else ", including new ones of this reason")
 
 
-def _selection(one: Selected, batch: Batch) -> dict[str, Any]:
+def _doors(view: EventView) -> list[str]:
+    return [view.door.way, "etcd"] if view.door.otherwise else [view.door.way]
+
+
+def _selection(view: EventView, one: Selected, batch: Batch) -> dict[str, Any]:
+    otherwise = _stored_selection(view, one, batch) if view.door.otherwise else None
     return {
         "namespace": one.namespace,
         "reason": one.reason,
         "last": batch.last,
         "limit": BATCH_LIMIT,
         "each": [[each.name, each.uid, each.resource_version] for each in batch.each],
+        "otherwise": otherwise,
     }
 
 
 def _stored_selection(view: EventView, one: Selected, batch: Batch) -> dict[str, Any]:
     """Return which keys: those from first to last that are of the reason, and of this revision or older."""
+    place = view.door.place or view.door.otherwise
     return {
         "namespace": one.namespace,
         "reason": one.reason,
@@ -138,8 +146,8 @@ def _stored_selection(view: EventView, one: Selected, batch: Batch) -> dict[str,
         "last": batch.last,
         "revision": view.revision,
         "before": view.before,
-        "prefix": view.door.place.prefix if view.door.place else "",
-        "path": one.export,
+        "prefix": place.prefix if place else "",
+        "path": str(PurePath(one.export).with_suffix(".etcd.jsonl")) if view.door.otherwise else one.export,
         "through": list(view.door.through),
     }
 

@@ -9,10 +9,11 @@ K = TypeVar("K")
 T = TypeVar("T")
 
 
-class Unknown(msgspec.Struct, frozen=True, tag="unknown"):
-    """A fact that could not be read, and why."""
+class Unknown(msgspec.Struct, frozen=True, tag="unknown", omit_defaults=True):
+    """A fact that could not be read, why, and what to do about it, where the error said so."""
 
     reason: str
+    then: str = ""
 
     def __str__(self) -> str:
         return f"unknown: {self.reason}"

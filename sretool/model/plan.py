@@ -60,7 +60,8 @@ class Finding(msgspec.Struct, frozen=True, kw_only=True):
 
     `subject` is the member, namespace or object concerned, empty for the whole cluster.
     `follows_from` names the verdict whose consequence this is wherever that verdict is found too.
-    `blind` marks a finding that says a needed fact could not be read: it ends in exit 8, not 9.
+    `blind` marks a finding that says a needed fact could not be read: it ends in exit 8, not 9; `then` is what to
+    do about that.
     """
 
     severity: Severity
@@ -72,6 +73,7 @@ class Finding(msgspec.Struct, frozen=True, kw_only=True):
     refuted_by: str = ""
     follows_from: str = ""
     blind: bool = False
+    then: str = ""
 
     @property
     def is_cause(self) -> bool:

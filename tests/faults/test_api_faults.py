@@ -134,3 +134,46 @@ def test_events_are_deleted_in_etcd_itself_while_the_api_server_is_too_slow(lab,
     assert [one for one in api.writes() if "leases" not in one] == []  # of its own lock only
     with lab.api() as direct:
         assert direct.items("/api/v1/namespaces/slow/events") == []
+
+
+def flood_of(lab, namespace, count):
+    """Return the words that delete `count` events which are made now."""
+    raise_fault(
+        lab, "event-flood", "", FaultOptions(count=count, namespaces=(namespace,), reasons=("BackOff",))
+    )
+    words = (f"namespaces={namespace}", "reasons=BackOff", "while_written=true")
+    return ("runbook", "event-flood", *(word for one in words for word in ("-p", one)))
+
+
+def slow_to_delete(asked, reply):
+    return msgspec.structs.replace(reply, after_seconds=4.0 if asked.method == "DELETE" else 0.0)
+
+
+def test_what_the_api_server_is_too_slow_to_delete_goes_in_etcd_as_the_plan_says(lab, api, sretool):
+    words = flood_of(lab, "tardy", 900)
+    planned = " ".join(sretool(*words).stdout.split())
+    assert "where a deletion takes it more than 50 ms, the rest in etcd itself, keys below" in planned
+    api.after = slow_to_delete
+    run = sretool(*words, "--approve", "irreversible")
+    assert run.returncode == 0, run.stdout + run.stderr
+    told = " ".join((run.stdout + run.stderr).split())
+    assert "what was left in etcd itself, for a deletion through the API server took 16" in told
+    deletions = [one for one in api.writes() if "/events" in one]
+    assert 1 <= len(deletions) <= 3, "one of each slot, and no more"
+    with lab.api() as direct:
+        assert direct.items("/api/v1/namespaces/tardy/events") == []
+    exported = sretool.state / "sretool" / "events" / "gated"
+    through_api, in_etcd = sorted(exported.glob("tardy-*.jsonl"), key=lambda path: path.name.count("."))
+    assert len(through_api.read_text().splitlines()) == 900
+    assert 900 - 3 * 25 <= len(in_etcd.read_text().splitlines()) < 900
+
+
+def test_a_slow_api_server_deletes_all_of_them_where_etcd_itself_was_not_permitted(lab, api, sretool):
+    words = (*flood_of(lab, "patient", 110), "-p", "in_etcd=false")
+    assert "the rest in etcd" not in sretool(*words).stdout
+    api.after = slow_to_delete
+    run = sretool(*words, "--approve", "irreversible")
+    assert run.returncode == 0, run.stdout + run.stderr
+    assert len([one for one in api.writes() if "/events" in one]) == 5
+    with lab.api() as direct:
+        assert direct.items("/api/v1/namespaces/patient/events") == []

@@ -2,9 +2,11 @@
 
 import threading
 import time
+import types
 
 import pytest
 
+from sretool.cluster import pacing
 from sretool.cluster.pacing import FAILED_SECONDS, Pace
 from sretool.errors import NoAnswerError
 from sretool.knowledge.pace import is_slow, next_size, p99
@@ -83,7 +85,7 @@ def test_a_read_that_fails_is_a_slow_one_and_nothing_is_read_after_the_end():
     with pace.beside(other), pace.beside(fails):
         wait_until(lambda: other.reads > 2)
     with pace.beside(fails):
-        wait_until(lambda: pace.figures()["others_worst_seconds"] == FAILED_SECONDS)
+        wait_until(lambda: pace.figures().get("others_worst_seconds") == FAILED_SECONDS)
     reads = other.reads
     time.sleep(0.2)
     assert other.reads <= reads + 1
@@ -122,3 +124,21 @@ def test_one_reads_much_at_a_time_and_nobody_while_others_are_slow():
         wait_until(lambda: pace.size == 10)
         with pytest.raises(NoAnswerError, match="others' small reads take"), pace.reading():
             pass
+
+
+def test_the_first_are_few_and_then_as_many_go_at_once_as_five_seconds_allow(monkeypatch):
+    now = [100.0]
+    monkeypatch.setattr(pacing, "time", types.SimpleNamespace(monotonic=lambda: now[0]))
+    pace = Pace(largest=100, least=10, slots=1, begins_small=True)
+
+    def go(objects, seconds):
+        with pace.timing(objects):
+            now[0] += seconds
+
+    assert pace.size == 10
+    go(10, 0.02)
+    assert pace.size == 100
+    assert pace.seconds_each() == 0.0, "one turn says nothing yet"
+    go(100, 50.0)
+    assert pace.size == 10
+    assert pace.seconds_each() == pytest.approx(50.02 / 110)

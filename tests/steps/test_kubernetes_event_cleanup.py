@@ -9,6 +9,7 @@ from sretool.cluster.event_deletion import first_runs, runs_of
 from sretool.cluster.event_survey import Survey, Times, text_of
 from sretool.cluster.events import Event
 from sretool.cluster.inventory import KubernetesAccess
+from sretool.engine.plan import uncovered
 from sretool.knowledge.event_door import Door, choose_door
 from sretool.knowledge.event_groups import BATCH, WAVES, Batch, EventView, Group, Selected
 from sretool.knowledge.events import event_proposal
@@ -165,6 +166,23 @@ def test_a_door_that_changes_on_the_way_is_not_approved():
     assert not {one.key for one in through_api.changes} & {one.key for one in in_etcd.changes}
 
 
+def test_where_etcd_can_take_over_from_a_slow_api_server_that_is_part_of_what_is_approved():
+    slow = Door(way="api", reason="it answers", otherwise=PLACE, through=("m1", "m2"))
+    (change, *_) = (one for one in proposed(selected(900), door=slow).changes if one.verb == "delete-events")
+    assert change.bounds["doors"] == ["api", "etcd"]
+    told = {name: change.selection["otherwise"][name] for name in ("prefix", "revision", "path", "through")}
+    assert told == {
+        "prefix": "/registry/events/",
+        "revision": 77,
+        "path": "/state/shop.etcd.jsonl",
+        "through": ["m1", "m2"],
+    }
+    (alone, *_) = (one for one in proposed(selected(900)).changes if one.verb == "delete-events")
+    assert (alone.key, alone.selection["otherwise"]) == (change.key, None)
+    assert uncovered([alone], [change]) == ()
+    assert uncovered([change], [alone]) != ()
+
+
 def door(**changed):
     values = {
         "has_api": True,
@@ -183,7 +201,11 @@ AWAY = Unknown("https://lab: connection refused")
 @pytest.mark.parametrize(
     ("way", "words", "changed"),
     [
-        ("api", "a small GET in 20 ms", {}),
+        (
+            "api",
+            "a small GET in 20 ms; where a deletion takes it more than 50 ms, the rest in etcd itself",
+            {},
+        ),
         ("api", "a small GET in 20 ms", {"place": Unknown("encrypted")}),
         ("api", "a small GET in 20 ms", {"has_nospace": True}),
         ("etcd", "connection refused", {"probe": AWAY}),
