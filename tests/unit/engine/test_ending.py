@@ -2,7 +2,14 @@
 
 import pytest
 
-from sretool.engine.ending import PRECEDENCE, code_of_look, next_steps, successor, worst
+from sretool.engine.ending import (
+    PRECEDENCE,
+    code_of_look,
+    ending_of_look,
+    next_steps,
+    successor,
+    worst,
+)
 from sretool.errors import EXIT_CODES
 from sretool.model import Finding, Held, Severity
 from sretool.runbook.library import list_runbooks
@@ -81,3 +88,11 @@ def test_each_cause_has_a_next_step_and_what_was_not_found_has_none():
         plan, runbook
     )
     assert ["disk-slow-minority: replace it"] == next_steps(plan, runbook, beside={"etcd-nospace"})
+
+
+def test_what_could_not_be_read_is_followed_by_what_helps_once():
+    runbook = Runbook(name="x", summary="s", steps=(), text="", origin="x.yaml")
+    unread = Finding(severity=Severity.WARNING, sentence="no", blind=True, then="open the port")
+    plan = plan_with(findings=(unread, BLIND, unread, NOTE))
+    assert ["open the port"] == next_steps(plan, runbook)
+    assert ending_of_look(plan, runbook).then == "open the port"
