@@ -17,7 +17,7 @@ from tests.support.filled import alarms, empty, fault, fill, statuses
 from tests.support.sretool_cli import ROOT, Sretool
 from tests.support.terminal import Person
 
-pytestmark = [pytest.mark.real, pytest.mark.faults, pytest.mark.slow, pytest.mark.timeout(300)]
+pytestmark = [pytest.mark.real, pytest.mark.faults, pytest.mark.slow, pytest.mark.timeout(600)]
 
 REPLICAS, EVENTS, FLOOD = 120, 10_000, 5_000
 HPA = "/apis/autoscaling/v2/namespaces/runaway/horizontalpodautoscalers/web"
@@ -158,7 +158,7 @@ def test_without_nospace_the_source_is_stopped_first_and_every_cause_is_named(la
     fault(lab, "event-flood", "--count", str(EVENTS))
     fault(lab, "fragment", "m1", "--size", "30Mi")
     with slow_disk(lab) as verdict:
-        planned = sretool(*INCIDENT)
+        planned = sretool(*INCIDENT, seconds=200)
         assert planned.returncode == 3, planned.stdout + planned.stderr
         found = [cause["verdict"] for cause in report(sretool)["causes"]]
         assert found == ["runaway", "event-flood", "db-large", *verdict]
@@ -168,7 +168,7 @@ def test_without_nospace_the_source_is_stopped_first_and_every_cause_is_named(la
         assert all("this playbook has no remedy for it: etcd-member-replace" in one["why"] for one in told)
         assert all("by hand: replace the member, or its disk" in one["why"] for one in told)
 
-        done = sretool(*APPROVED, *NAMED)
+        done = sretool(*APPROVED, *NAMED, seconds=300)
         # What this disk needs is a new one, which nobody has put in.
         assert done.returncode == (9 if verdict else 0), done.stdout + done.stderr
     order = list(dict.fromkeys((stage, verb) for stage, verb, result in deeds(sretool) if result == "done"))

@@ -142,3 +142,14 @@ def test_the_first_are_few_and_then_as_many_go_at_once_as_five_seconds_allow(mon
     go(100, 50.0)
     assert pace.size == 10
     assert pace.seconds_each() == pytest.approx(50.02 / 110)
+
+
+def test_what_reads_took_before_is_the_second_worst_of_them():
+    """One member of three has a slow disk: every third read takes long, and is not slowed down by us."""
+    reads = iter([0.0, 0.0, 0.06] * 4)
+    pace = Pace(largest=100, least=10, slots=1)
+    with pace.beside(lambda: time.sleep(next(reads, 0.15))):
+        wait_until(lambda: pace.figures().get("others_worst_seconds", 0.0) >= 0.15)
+        with pace.turn() as size:  # three times 60 ms: 150 ms are no pause
+            assert size == 100
+    assert pace.figures()["paused_seconds"] == 0.0

@@ -29,8 +29,11 @@ class Sretool:
             "LANG": "C.UTF-8",
         }
 
-    def __call__(self, *arguments, crash="", env=None, **kwargs):
-        """Run `sretool ARGUMENTS`, with `crash` under SIGKILL at that point; return the finished process."""
+    def __call__(self, *arguments, crash="", env=None, seconds=TIME_LIMIT_SECONDS, **kwargs):
+        """Run `sretool ARGUMENTS`, with `crash` under SIGKILL at that point; return the finished process.
+
+        It may take `seconds`, which is no more than what tells a hang.
+        """
         command = [sys.executable, "-m", "sretool"]
         if crash:
             command = [sys.executable, "-m", "tests.support.crashing", crash]
@@ -40,7 +43,7 @@ class Sretool:
             check=False,
             text=True,
             stdin=subprocess.DEVNULL,
-            timeout=TIME_LIMIT_SECONDS,
+            timeout=seconds,
             cwd=ROOT,
             env=self.environment | (env or {}),
             **kwargs,
