@@ -7,7 +7,7 @@ from sretool.clock import Clock, Deadline
 from sretool.cluster.connections import EtcdConnections
 from sretool.cluster.etcd_reader import EtcdReader
 from sretool.cluster.etcd_writer import EtcdWriter
-from sretool.cluster.inventory import ClusterEntry
+from sretool.cluster.inventory import ADD_KUBECONFIG, ClusterEntry
 from sretool.cluster.kubernetes_connection import KubernetesConnection
 from sretool.cluster.kubernetes_reader import KubernetesReader
 from sretool.cluster.kubernetes_writer import KubernetesWriter
@@ -149,6 +149,6 @@ def _require_kubernetes(kubernetes: T | None, name: str) -> T:
     if kubernetes is None:
         raise UnreachableError(
             f"cluster {name} has no `kubernetes` section: its API server cannot be asked",
-            then=f"add `kubernetes: {{kubeconfig: /path/to/kubeconfig}}` to the file of {name}",
+            then=ADD_KUBECONFIG.format(name=name),
         )
     return kubernetes

@@ -10,6 +10,7 @@ import msgspec
 from sretool.errors import DocumentError, UsageError
 from sretool.folders import config_folder
 
+ADD_KUBECONFIG = "add `kubernetes: {{kubeconfig: /path/to/kubeconfig}}` to the file of {name}"
 _CORRECT = "correct the cluster file; then see whether it reaches the members: sretool cluster doctor"
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,62}")
 _URL = re.compile(r"https?://[^/\s]+")

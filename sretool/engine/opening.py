@@ -10,6 +10,7 @@ from typing import Any
 from sretool import __version__
 from sretool.clock import Clock, Deadline
 from sretool.cluster import Cluster, ClusterEntry
+from sretool.cluster.inventory import ADD_KUBECONFIG
 from sretool.engine.context import Run
 from sretool.engine.events import Noted, Sink
 from sretool.engine.interrupts import Interrupts
@@ -18,7 +19,7 @@ from sretool.engine.lock import user_name
 from sretool.engine.operate import Operation
 from sretool.engine.resumption import Resumption
 from sretool.engine.runs import new_run_id, runs_folder
-from sretool.errors import StateError
+from sretool.errors import StateError, UsageError
 from sretool.knowledge.window import Window
 from sretool.runbook.loader import load_runbook, resolve_params
 from sretool.runbook.model import Runbook
@@ -46,6 +47,7 @@ def opened_run(
     A run that only looks (`may_write` False) goes on without one, and says so. `given` are the parameters as
     the person wrote them.
     """
+    _require_ways(runbook, entry)
     resolve_params(runbook, given)  # a wrong parameter leaves no folder behind
     run_id = new_run_id(terms.clock.now())
     begin = {"runbook": runbook.name, "text": runbook.text, "origin": runbook.origin, "given": dict(given)}
@@ -53,6 +55,17 @@ def opened_run(
     with connected(entry, terms.clock, journal) as (cluster, interrupts):
         run = _run(run_id, runbook, given, cluster, journal, interrupts, terms)
         yield Operation(run, run_folder=runs_folder() / run_id)
+
+
+def _require_ways(runbook: Runbook, entry: ClusterEntry) -> None:
+    """Refuse, with nothing sent, a runbook that cannot do without a way that the cluster's file does not name."""
+    if runbook.needs.get("kubernetes") == "required" and entry.kubernetes is None:
+        raise UsageError(
+            f"{runbook.name} needs the API server, and the file of cluster {entry.cluster} names none",
+            then=ADD_KUBECONFIG.format(name=entry.cluster),
+        )
+    if runbook.needs.get("hosts") == "required":
+        raise UsageError(f"{runbook.name} needs the hosts, and sretool does not reach any over SSH yet")
 
 
 def begin_journal(
