@@ -1,6 +1,6 @@
 """The key space of etcd, read page by page from one member without consensus."""
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from typing import TYPE_CHECKING
 
 import msgspec
@@ -13,10 +13,11 @@ from sretool.model import KeyValue
 if TYPE_CHECKING:
     from sretool.cluster.connections import EtcdConnections
 
-# Each page lets the server count all keys that are left: small pages cost time, large ones memory here.
+# Each page lets the server count all keys left in its range: small pages cost time, large ones memory here.
 PAGE_KEYS = 5_000
 PAGE_SECONDS = 10.0
 VALUE_SECONDS = 2.0
+_TO_THE_END = prefix_end(b"")
 
 
 class EtcdKeys:
@@ -39,15 +40,18 @@ class EtcdKeys:
         """
         reads = self._connections.reads(self._choose())
         start, end = prefix or b"\0", prefix_end(prefix)
-        revision, more = 0, True
-        while more:
+        upto, revision = end, 0
+        while True:
             names, more, revision = reads.key_names(
-                start, end, limit=page, revision=revision, timeout_seconds=self._deadline.cap(PAGE_SECONDS)
+                start, upto, limit=page, revision=revision, timeout_seconds=self._deadline.cap(PAGE_SECONDS)
             )
             yield names, revision
-            if not names:
+            if more and names:
+                start, upto = names[-1] + b"\0", _end_of_its_kind(names, upto)
+            elif upto != end:
+                start, upto = upto, end
+            else:
                 return
-            start = names[-1] + b"\0"
 
     def first(self, start: bytes, end: bytes) -> bytes:
         """Return the first key from `start` up to `end`, empty when there is none."""
@@ -115,3 +119,12 @@ class EtcdKeys:
             key, limit=1, serializable=not linearizable, timeout_seconds=self._deadline.cap(VALUE_SECONDS)
         )
         return page.keys[0] if page.keys else None
+
+
+def _end_of_its_kind(names: Sequence[bytes], upto: bytes) -> bytes:
+    """Return where the range of the next page ends: with the resource that the whole of a page belonged to, so that
+    the server counts no more than that; else `upto`."""
+    resource = b"/".join(names[-1].split(b"/", 3)[:3]) + b"/"
+    end = prefix_end(resource)
+    is_narrower = upto == _TO_THE_END or end < upto
+    return end if names[0].startswith(resource) and is_narrower else upto

@@ -73,6 +73,15 @@ def test_one_prefix_can_be_counted_alone(steps):
     assert facts.keys == KEYS // 4
 
 
+@pytest.mark.parametrize(
+    "prefix", ["/registry/pods/", "/registry/pods/ns-1", "/registry/", "/registry/none/", "/"]
+)
+def test_a_prefix_is_not_left_whatever_the_page(lab, steps, prefix):
+    listed = lab.etcdctl("get", prefix, "--prefix", "--keys-only").stdout.split()
+    pages = [page for page, _ in steps.reader().etcd.keys.names(prefix.encode(), page=61)]
+    assert [name.decode() for page in pages for name in page] == listed
+
+
 def test_a_census_that_takes_too_long_says_so_and_its_totals_are_unknown(steps, monkeypatch):
     monkeypatch.setattr(etcd_keys.EtcdKeys.names, "__kwdefaults__", {"page": 100})
     params = EtcdCensusParams(within=Duration(0.0))
