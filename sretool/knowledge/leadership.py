@@ -29,8 +29,9 @@ MOVE_VERB = "move-leader"
 MOVE_SECONDS = 1.0  # etcd waits for the target up to one election timeout
 FEW_SAMPLES = 5  # ours: fewer fsyncs in a window say nothing
 _NOTE = (
-    "an election without a gap that clients notice; leases start anew with a new leader, so Kubernetes "
-    "events live up to one TTL longer (kubernetes#65497)"
+    "an election of some milliseconds; a write that is on its way through another member in them is dropped, and "
+    "its client hears of that after 7 s (etcd#8975); leases start anew with a new leader, so Kubernetes events "
+    "live up to one TTL longer (kubernetes#65497)"
 )
 
 

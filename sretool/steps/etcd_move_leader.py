@@ -73,10 +73,11 @@ class EtcdMoveLeader(Step[EtcdMoveLeaderParams, EtcdMoveLeaderFacts]):
     no minutes are counted.
 
     The old leader is asked, and waits for the target up to one election timeout; who leads is then read from
-    what a quorum of voters names. Cost: an election; and leases start anew with the new leader, so Kubernetes
+    what a quorum of voters names. Cost: an election, in whose milliseconds etcd drops writes on their way from
+    other members, whose clients hear of that after 7 s; and leases start anew with the new leader, so Kubernetes
     events live up to one TTL longer. Refused without a quorum, or while the target lags.
 
-    Sources: etcd Maintenance.MoveLeader, kubernetes#65497.
+    Sources: etcd Maintenance.MoveLeader, etcd#8975, kubernetes#65497.
     """
 
     uses = "etcd.move-leader"
