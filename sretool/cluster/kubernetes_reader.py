@@ -5,7 +5,7 @@ from collections.abc import Callable, Iterable, Iterator, Mapping
 from typing import TYPE_CHECKING, Any, TypeVar, cast
 
 from sretool.clock import Deadline
-from sretool.errors import NotPermittedError, RejectedError, RemoteError
+from sretool.errors import RemoteError
 from sretool.knowledge.kubernetes_paths import collection_path, object_path
 from sretool.model import Known, Unknown
 
@@ -38,12 +38,8 @@ class KubernetesReader:
 
     # -- the server -----------------------------------------------------------------------------------
 
-    def available(self) -> Known[bool]:
-        """Tell whether the API server is ready (`/readyz`); False when it says no, Unknown when it is silent."""
-        return self.remember("available", self._read_available)
-
     def ready(self, *, timeout_seconds: float) -> None:
-        """Return where the API server is ready now; RejectedError names the checks that fail."""
+        """Return where the API server is ready now (`/readyz`); RejectedError names the checks that fail."""
         self._connection.reads.ready(timeout_seconds=self._deadline.cap(timeout_seconds))
 
     def open(self) -> str:
@@ -165,18 +161,6 @@ class KubernetesReader:
         path = collection_path("v1", "events", namespace=namespace)
         return self.pages(path, limit=limit, field_selector=field_selector)
 
-    def pod_pages(
-        self,
-        namespace: str = "",
-        *,
-        limit: int = PAGE_SIZE,
-        field_selector: str = "",
-        label_selector: str = "",
-    ) -> Iterator[list[dict[str, Any]]]:
-        """Yield the pods of `namespace`, of all when empty."""
-        path = collection_path("v1", "pods", namespace=namespace)
-        return self.pages(path, limit=limit, field_selector=field_selector, label_selector=label_selector)
-
     # -- asked now, nothing remembered ------------------------------------------------------------------
 
     def get(self, path: str, *, timeout_seconds: float = READ_SECONDS, **query: str) -> dict[str, Any]:
@@ -242,12 +226,3 @@ class KubernetesReader:
             except RemoteError as error:
                 self._remembered[what] = Unknown(error.message, then=error.then)
         return cast("Known[T]", self._remembered[what])
-
-    def _read_available(self) -> bool:
-        try:
-            self.ready(timeout_seconds=READY_SECONDS)
-        except NotPermittedError:
-            raise
-        except RejectedError:
-            return False
-        return True

@@ -72,15 +72,6 @@ def reachable_url(url: str, address: str) -> str:
     return f"{parts.scheme}://{host}{port}"
 
 
-def parse_overrides(text: str) -> dict[str, tuple[str, ...]]:
-    """Return which servers keep a resource of their own, by `GROUP/RESOURCE` (`/events`).
-
-    `text` is `--etcd-servers-overrides`: `/events#https://a:2379;https://b:2379,apps/deployments#…`.
-    """
-    parts = (one.partition("#") for one in text.split(",") if one.strip())
-    return {name.strip(): tuple(url for url in servers.split(";") if url) for name, _, servers in parts}
-
-
 def _parse(pod: Object, program: str) -> StaticPod | None:
     meta, spec = pod.get("metadata") or {}, pod.get("spec") or {}
     if (meta.get("labels") or {}).get("component") != program:

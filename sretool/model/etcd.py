@@ -99,14 +99,6 @@ class KeyPage(msgspec.Struct, frozen=True, kw_only=True):
     revision: int
 
 
-class HashKV(msgspec.Struct, frozen=True, kw_only=True):
-    """A hash of the key space; comparable only at equal `hash_revision` and `compact_revision`."""
-
-    hash: int
-    compact_revision: int
-    hash_revision: int
-
-
 class DiskSpace(msgspec.Struct, frozen=True, kw_only=True):
     """The file system that holds a member's data directory; `source` says how it was read."""
 

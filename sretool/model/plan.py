@@ -37,7 +37,6 @@ class Effect(enum.StrEnum):
     SAVES_LOCALLY = "saves-locally"  # reads the cluster, writes a file here
     STALLS_MEMBER = "stalls-member"
     MOVES_LEADERSHIP = "moves-leadership"
-    CHANGES_MEMBERSHIP = "changes-membership"
     COMPACTS = "compacts"
     DISARMS = "disarms"
     WRITES_KEY = "writes-key"

@@ -7,7 +7,7 @@ from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 
-from sretool.clients.etcd import Delete, Equals, Put, Unwritten, connect, prefix_end
+from sretool.clients.etcd import Delete, Put, Unwritten, connect, prefix_end
 from sretool.clients.etcd.reads import EtcdReads
 from sretool.clients.metrics import read_metrics
 from sretool.errors import (
@@ -116,14 +116,14 @@ def test_delete_tells_how_many_keys_it_deleted(cluster: Cluster, prefix: bytes) 
 
 @pytest.mark.by_channel
 def test_a_transaction_does_all_or_nothing(cluster: Cluster, prefix: bytes) -> None:
-    writes = cluster.writes[0]
-    missing = [Equals(key=prefix + b"a", target="version", number=0)]
-    first = writes.txn(missing, [Put(key=prefix + b"a", value=b"1")], timeout_seconds=CALL)
+    writes, key = cluster.writes[0], prefix + b"a"
+    missing = [Unwritten(key=key, last=key, revision=0)]
+    first = writes.txn(missing, [Put(key=key, value=b"1")], timeout_seconds=CALL)
     assert (first.succeeded, first.deleted) == (True, 0)
-    again = writes.txn(missing, [Put(key=prefix + b"a", value=b"2")], timeout_seconds=CALL)
+    again = writes.txn(missing, [Put(key=key, value=b"2")], timeout_seconds=CALL)
     assert (again.succeeded, again.revision) == (False, first.revision)
-    unchanged = [Equals(key=prefix + b"a", target="mod_revision", number=first.revision)]
-    assert writes.txn(unchanged, [Delete(key=prefix + b"a")], timeout_seconds=CALL).deleted == 1
+    unchanged = [Unwritten(key=key, last=key, revision=first.revision)]
+    assert writes.txn(unchanged, [Delete(key=key)], timeout_seconds=CALL).deleted == 1
 
 
 def test_a_range_is_deleted_only_if_none_of_it_was_written_since(cluster: Cluster, prefix: bytes) -> None:
@@ -176,16 +176,6 @@ def test_a_future_revision_is_refused(cluster: Cluster) -> None:
     with pytest.raises(RejectedError, match="future revision") as caught:
         cluster.writes[0].compact(1 << 40, physical=False, timeout_seconds=CALL)
     assert not isinstance(caught.value, CompactedError)
-
-
-@pytest.mark.by_channel
-def test_members_hash_alike_at_one_revision(cluster: Cluster, prefix: bytes) -> None:
-    revision = _fill(cluster, prefix, 3)
-    for reads in cluster.reads:
-        reads.count(prefix, timeout_seconds=CALL)
-    hashes = {reads.hash_kv(revision, timeout_seconds=CALL) for reads in cluster.reads}
-    assert len(hashes) == 1
-    assert hashes.pop().hash_revision == revision
 
 
 @pytest.mark.by_channel

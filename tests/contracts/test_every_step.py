@@ -24,7 +24,7 @@ CATALOGUE = load_catalogue()
 EVERY = sorted(CATALOGUE)
 # The steps that work over a kubeconfig keep the same contract in their own tests, on a real API server.
 ON_ETCD = [uses for uses in EVERY if uses.startswith("etcd.")]
-READING = {"Status", "Range", "MemberList", "Alarm", "Snapshot", "Watch", "HashKV"}
+READING = {"Status", "Range", "MemberList", "Alarm", "Snapshot", "Watch"}
 PARAMS = {"etcd.latency": {"window": Duration(1.0)}, "etcd.move-leader": {"window": Duration(1.0)}}
 IN_ORDER = ["etcd.snapshot-save", "etcd.compact", "etcd.defrag", "etcd.alarm-disarm"]
 # Its one change is the move of leadership that etcd.defrag plans too; it is due only on a slow disk.

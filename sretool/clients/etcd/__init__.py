@@ -7,13 +7,12 @@ from sretool.clients.etcd.connection import Connection, connect
 from sretool.clients.etcd.endpoint import Endpoint, TlsFiles
 from sretool.clients.etcd.reads import EtcdReads, prefix_end
 from sretool.clients.etcd.snapshot import SnapshotStream
-from sretool.clients.etcd.writes import Delete, Equals, EtcdWrites, Put, TxnResult, Unwritten
+from sretool.clients.etcd.writes import Delete, EtcdWrites, Put, TxnResult, Unwritten
 
 __all__ = [
     "Connection",
     "Delete",
     "Endpoint",
-    "Equals",
     "EtcdReads",
     "EtcdWrites",
     "Put",

@@ -31,8 +31,7 @@ RangeResponse: 1 Header header, 2 *KeyValue kvs, 3 bool more, 4 int64 count
 PutRequest: 1 bytes key, 2 bytes value, 3 int64 lease
 DeleteRangeRequest: 1 bytes key, 2 bytes range_end
 DeleteRangeResponse: 1 Header header, 2 int64 deleted
-Compare: 1 int32 result, 2 int32 target, 3 bytes key, 4 |int64 version, 5 |int64 create_revision, \
-6 |int64 mod_revision, 7 |bytes value, 64 bytes range_end
+Compare: 1 int32 result, 2 int32 target, 3 bytes key, 6 |int64 mod_revision, 64 bytes range_end
 RequestOp: 2 |PutRequest request_put, 3 |DeleteRangeRequest request_delete_range
 ResponseOp: 2 |HeaderOnly response_put, 3 |DeleteRangeResponse response_delete_range
 TxnRequest: 1 *Compare compare, 2 *RequestOp success
@@ -54,8 +53,6 @@ AlarmResponse: 1 Header header, 2 *AlarmMember alarms
 StatusResponse: 1 Header header, 2 string version, 3 int64 dbSize, 4 uint64 leader, 5 uint64 raftIndex, \
 6 uint64 raftTerm, 7 uint64 raftAppliedIndex, 8 *string errors, 9 int64 dbSizeInUse, 10 bool isLearner, \
 11 string storageVersion, 12 int64 dbSizeQuota
-HashKVRequest: 1 int64 revision
-HashKVResponse: 1 Header header, 2 uint32 hash, 3 int64 compact_revision, 4 int64 hash_revision
 SnapshotResponse: 1 Header header, 2 uint64 remaining_bytes, 3 bytes blob, 4 string version
 MoveLeaderRequest: 1 uint64 targetID
 """
@@ -65,7 +62,7 @@ _FIELD = re.compile(r"(\d+) ([*|]?)(\w+) (\w+)")
 # Numbers of google/protobuf/descriptor.proto: its own classes would be loaded for this table alone, in 3 ms.
 _OPTIONAL, _REPEATED = 1, 3
 _MESSAGE = 11
-_SCALARS = {"bool": 8, "bytes": 12, "int32": 5, "int64": 3, "string": 9, "uint32": 13, "uint64": 4}
+_SCALARS = {"bool": 8, "bytes": 12, "int32": 5, "int64": 3, "string": 9, "uint64": 4}
 
 
 def _varint(number: int) -> bytes:

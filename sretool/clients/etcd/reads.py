@@ -4,14 +4,13 @@ import time
 from typing import Any
 
 from sretool.clients.etcd.gates import ReadGate, SendsRequests
-from sretool.clients.etcd.rpcs import ALARM, ALARM_GET, HASH_KV, MEMBER_LIST, RANGE, SNAPSHOT, STATUS, WATCH
+from sretool.clients.etcd.rpcs import ALARM, ALARM_GET, MEMBER_LIST, RANGE, SNAPSHOT, STATUS, WATCH
 from sretool.clients.etcd.snapshot import SnapshotStream
 from sretool.errors import CompactedError, NoAnswerError
 from sretool.model import (
     Alarm,
     AlarmType,
     EndpointStatus,
-    HashKV,
     KeyPage,
     KeyValue,
     Member,
@@ -150,16 +149,6 @@ class EtcdReads:
             serializable=serializable,
         )
         return page.count, page.revision
-
-    def hash_kv(self, revision: int = 0, *, timeout_seconds: float) -> HashKV:
-        """Return the hash of this member's keys up to `revision` (0: newest). Reads the whole database."""
-        answer = self._gate.unary(HASH_KV, {"revision": revision}, timeout_seconds=timeout_seconds)
-        return HashKV(
-            hash=answer.hash,
-            compact_revision=answer.compact_revision,
-            # Before 3.6 the field is missing: the hash is of the revision asked for.
-            hash_revision=answer.hash_revision or revision or answer.header.revision,
-        )
 
     def snapshot_chunks(self, *, timeout_seconds: float, stall_seconds: float = 30.0) -> SnapshotStream:
         """Return the database file as a stream of chunks, the last 32 bytes being its SHA-256.

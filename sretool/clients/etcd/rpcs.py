@@ -24,11 +24,10 @@ MEMBER_LIST = Rpc("Cluster/MemberList", "MemberListRequest", "MemberListResponse
 ALARM = Rpc("Maintenance/Alarm", "AlarmRequest", "AlarmResponse")
 STATUS = Rpc("Maintenance/Status", "Empty", "StatusResponse")
 DEFRAGMENT = Rpc("Maintenance/Defragment", "Empty", "HeaderOnly")
-HASH_KV = Rpc("Maintenance/HashKV", "HashKVRequest", "HashKVResponse")
 SNAPSHOT = Rpc("Maintenance/Snapshot", "Empty", "SnapshotResponse")
 MOVE_LEADER = Rpc("Maintenance/MoveLeader", "MoveLeaderRequest", "HeaderOnly")
 
-READING = frozenset({STATUS, MEMBER_LIST, ALARM, RANGE, HASH_KV, SNAPSHOT, WATCH})
+READING = frozenset({STATUS, MEMBER_LIST, ALARM, RANGE, SNAPSHOT, WATCH})
 WRITING = frozenset({PUT, DELETE_RANGE, TXN, COMPACT, ALARM, DEFRAGMENT, MOVE_LEADER})
 
 ALARM_GET, ALARM_ACTIVATE, ALARM_DEACTIVATE = 0, 1, 2

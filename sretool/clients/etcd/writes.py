@@ -21,19 +21,7 @@ from sretool.errors import RefusedError
 from sretool.model import Alarm, AlarmType
 
 _NOSPACE = 1
-_LESS = 2
-_TARGETS = {"version": 0, "create_revision": 1, "mod_revision": 2}
-
-
-class Equals(msgspec.Struct, frozen=True, kw_only=True):
-    """A condition of a transaction: the key's `target` (version, create_revision, mod_revision) is `number`.
-
-    A key that does not exist has 0 for each of them.
-    """
-
-    key: bytes
-    target: str
-    number: int
+_LESS, _MOD_REVISION = 2, 2  # of a comparison: what holds, and of which number
 
 
 class Unwritten(msgspec.Struct, frozen=True, kw_only=True):
@@ -97,7 +85,7 @@ class EtcdWrites:
 
     def txn(
         self,
-        compares: Sequence[Equals | Unwritten],
+        compares: Sequence[Unwritten],
         success: Sequence[Put | Delete],
         *,
         timeout_seconds: float,
@@ -147,13 +135,11 @@ class EtcdWrites:
         self._gate.unary(MOVE_LEADER, {"targetID": target_id}, timeout_seconds=timeout_seconds)
 
 
-def _condition(one: Equals | Unwritten) -> dict[str, Any]:
-    if isinstance(one, Equals):
-        return {"key": one.key, "target": _TARGETS[one.target], one.target: one.number}
+def _condition(one: Unwritten) -> dict[str, Any]:
     return {
         "key": one.key,
         "range_end": one.last + b"\0",
-        "target": _TARGETS["mod_revision"],
+        "target": _MOD_REVISION,
         "result": _LESS,
         "mod_revision": one.revision + 1,
     }

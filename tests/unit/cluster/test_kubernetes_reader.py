@@ -9,10 +9,12 @@ from sretool.clock import Deadline
 from sretool.cluster.inventory import KubernetesAccess
 from sretool.cluster.kubernetes_connection import KubernetesConnection
 from sretool.cluster.kubernetes_reader import KubernetesReader
+from sretool.errors import RejectedError, RemoteError
 from sretool.model import Unknown
 from tests.support.http_stub import HttpStub, Reply, serve, write_kubeconfig
 from tests.support.moving_clock import MovingClock
 
+READY = 2.0
 Served = tuple[HttpStub, KubernetesReader]
 
 
@@ -25,17 +27,15 @@ def served(tmp_path: Path) -> Iterator[Served]:
         connection.close()
 
 
-@pytest.mark.parametrize(
-    ("reply", "expected"),
-    [
-        (Reply(body=b"[+]ping ok\nreadyz check passed\n"), True),
-        (Reply(status=500, body=b"[+]ping ok\n" * 100 + b"[-]etcd failed\nreadyz check failed"), False),
-    ],
-)
-def test_the_server_says_itself_whether_it_is_ready(served: Served, reply: Reply, expected: bool) -> None:
+def test_the_server_says_itself_whether_it_is_ready(served: Served) -> None:
     stub, read = served
-    stub.reply = lambda asked: reply
-    assert expected is read.available()
+    stub.reply = lambda asked: Reply(body=b"[+]ping ok\nreadyz check passed\n")
+    read.ready(timeout_seconds=READY)
+    stub.reply = lambda asked: Reply(
+        status=500, body=b"[+]ping ok\n" * 100 + b"[-]etcd failed\nreadyz check failed"
+    )
+    with pytest.raises(RejectedError, match="etcd"):
+        read.ready(timeout_seconds=READY)
 
 
 @pytest.mark.parametrize(
@@ -50,7 +50,8 @@ def test_the_server_says_itself_whether_it_is_ready(served: Served, reply: Reply
 def test_who_does_not_say_is_unknown(served: Served, reply: Reply) -> None:
     stub, read = served
     stub.reply = lambda asked: reply
-    assert isinstance(read.available(), Unknown)
+    with pytest.raises(RemoteError):
+        read.ready(timeout_seconds=READY)
 
 
 def test_what_was_read_or_refused_once_is_not_asked_again_in_a_look(served: Served) -> None:

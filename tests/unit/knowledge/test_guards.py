@@ -29,7 +29,7 @@ HELPING = [
     )
 ]
 STALL = change(Effect.STALLS_MEMBER)
-CHANGING = [*HELPING, MOVE, STALL, change(Effect.CHANGES_MEMBERSHIP)]
+CHANGING = [*HELPING, MOVE, STALL]
 
 
 def answer(given):

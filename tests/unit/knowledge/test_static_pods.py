@@ -5,7 +5,6 @@ import pytest
 from sretool.knowledge.static_pods import (
     ETCD,
     is_loopback,
-    parse_overrides,
     parse_static_pods,
     reachable_url,
 )
@@ -117,12 +116,3 @@ def test_loopback(url, there):
 )
 def test_a_listener_on_every_address_is_reached_at_the_hosts(url, address, reached):
     assert reachable_url(url, address) == reached
-
-
-def test_overrides_name_servers_by_resource():
-    text = "/events#https://a:2379;https://b:2379,apps/deployments#https://c:2379"
-    assert {
-        "/events": ("https://a:2379", "https://b:2379"),
-        "apps/deployments": ("https://c:2379",),
-    } == parse_overrides(text)
-    assert parse_overrides("") == {}

@@ -9,7 +9,6 @@ from sretool.clients.etcd.rpcs import (
     COMPACT,
     DEFRAGMENT,
     DELETE_RANGE,
-    HASH_KV,
     MEMBER_LIST,
     MOVE_LEADER,
     PUT,
@@ -76,7 +75,7 @@ def test_a_writing_request_is_a_command_that_only_a_writer_may_run(rpc, fields, 
     assert not is_reading((*CALLED, *words))
 
 
-@pytest.mark.parametrize("rpc", [PUT, DELETE_RANGE, TXN, SNAPSHOT, HASH_KV])
+@pytest.mark.parametrize("rpc", [PUT, DELETE_RANGE, TXN, SNAPSHOT])
 def test_what_has_no_command_is_refused_before_anything_runs(rpc):
     with pytest.raises(RejectedError, match=f"{rpc} was not sent: etcdctl has no command for it"):
         command_of(rpc, {}, where="m1")
