@@ -108,9 +108,9 @@ def _deletes(view: EventView, one: Selected, earlier: Sequence[Change], uses: st
             },
             before={"objects": batch.objects},
             after={"objects": 0},
-            bounds={"limit": STORED_BATCH if stored else BATCH_LIMIT, "doors": _doors(view)},
+            bounds={"limit": STORED_BATCH if stored else BATCH_LIMIT, "doors": list(view.door.doors)},
             cost=Cost(seconds=batch.objects * _SECONDS_EACH[verb]),
-            commands=(_by_hand(one, batch, view.door.place),),
+            commands=(_by_hand(one, batch, view.door.place if stored else None),),
         )
 
 
@@ -120,25 +120,22 @@ def _reason(view: EventView, batch: Batch) -> str:
     return f"{batch.objects} events" + ("" if view.has_age else ", including new ones of this reason")
 
 
-def _doors(view: EventView) -> list[str]:
-    return [view.door.way, "etcd"] if view.door.otherwise else [view.door.way]
-
-
 def _selection(view: EventView, one: Selected, batch: Batch) -> dict[str, Any]:
-    otherwise = _stored_selection(view, one, batch) if view.door.otherwise else None
     return {
         "namespace": one.namespace,
         "reason": one.reason,
         "last": batch.last,
         "limit": BATCH_LIMIT,
         "each": [[each.name, each.uid, each.resource_version] for each in batch.each],
-        "otherwise": otherwise,
+        "otherwise": _stored_selection(view, one, batch) if view.door.place else None,
     }
 
 
 def _stored_selection(view: EventView, one: Selected, batch: Batch) -> dict[str, Any]:
     """Return which keys: those from first to last that are of the reason, and of this revision or older."""
-    place = view.door.place or view.door.otherwise
+    place = view.door.place
+    # Where the API server goes first, the file of that name holds what was exported through it.
+    path = one.export if view.door.way == "etcd" else str(PurePath(one.export).with_suffix(".etcd.jsonl"))
     return {
         "namespace": one.namespace,
         "reason": one.reason,
@@ -147,7 +144,7 @@ def _stored_selection(view: EventView, one: Selected, batch: Batch) -> dict[str,
         "revision": view.revision,
         "before": view.before,
         "prefix": place.prefix if place else "",
-        "path": str(PurePath(one.export).with_suffix(".etcd.jsonl")) if view.door.otherwise else one.export,
+        "path": path,
         "through": list(view.door.through),
     }
 

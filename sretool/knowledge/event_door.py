@@ -20,16 +20,20 @@ REFUSES_DELETIONS: tuple[Range, ...] = (((0, 0, 0), (3, 4, 20)), ((3, 5, 0), (3,
 class Door(msgspec.Struct, frozen=True, kw_only=True):
     """The way that is taken and why; `way` is empty when events cannot be deleted now.
 
-    `commands` are what to do first. `place` is where the events are in etcd, `through` which members may be asked.
-    `otherwise` is that place where the way is the API server, and etcd itself takes over if it turns out too slow.
+    `commands` are what to do first. `place` is where the events are in etcd, `through` which members may be asked:
+    where the way is the API server too, for etcd itself takes over from one that turns out too slow.
     """
 
     way: Literal["api", "etcd", ""]
     reason: str
     commands: tuple[str, ...] = ()
     place: EventPlace | None = None
-    otherwise: EventPlace | None = None
     through: tuple[str, ...] = ()
+
+    @property
+    def doors(self) -> tuple[str, ...]:
+        """Every way that may be taken, the first one first."""
+        return tuple(dict.fromkeys((self.way, "etcd"))) if self.place else (self.way,)
 
 
 def choose_door(
@@ -59,7 +63,7 @@ def choose_door(
             f"; where a deletion takes it more than {show_seconds(DELETION_SLOW_SECONDS)}, the rest in etcd "
             f"{_itself(place)}"
         )
-        return Door(way="api", reason=reason, otherwise=place, through=tuple(through))
+        return Door(way="api", reason=reason, place=place, through=tuple(through))
     if not has_api:
         return Door(
             way="",

@@ -516,6 +516,7 @@ def is_listening(api: Api) -> bool:
 def is_ready(api: Api) -> bool:
     """Tell whether every part of the API server has started again."""
     try:
+        api.read.ready(timeout_seconds=READY)
         return api.read.text("/readyz").strip() == "ok"
     except RemoteError:
         return False

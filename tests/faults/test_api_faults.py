@@ -2,6 +2,7 @@
 
 import itertools
 import json
+import re
 import time
 
 import msgspec
@@ -157,7 +158,11 @@ def test_what_the_api_server_is_too_slow_to_delete_goes_in_etcd_as_the_plan_says
     run = sretool(*words, "--approve", "irreversible")
     assert run.returncode == 0, run.stdout + run.stderr
     told = " ".join((run.stdout + run.stderr).split())
-    assert "what was left in etcd itself, for a deletion through the API server took 16" in told
+    took = re.findall(
+        r"what was left in etcd itself, for a deletion through the API server took (\d+) ms", told
+    )
+    assert len(took) == 2, "both batches say so"
+    assert min(map(int, took)) >= 160, "4 s for each page of 25, and what this machine takes besides"
     deletions = [one for one in api.writes() if "/events" in one]
     assert 1 <= len(deletions) <= 3, "one of each slot, and no more"
     with lab.api() as direct:

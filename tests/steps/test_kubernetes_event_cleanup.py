@@ -167,7 +167,7 @@ def test_a_door_that_changes_on_the_way_is_not_approved():
 
 
 def test_where_etcd_can_take_over_from_a_slow_api_server_that_is_part_of_what_is_approved():
-    slow = Door(way="api", reason="it answers", otherwise=PLACE, through=("m1", "m2"))
+    slow = Door(way="api", reason="it answers", place=PLACE, through=("m1", "m2"))
     (change, *_) = (one for one in proposed(selected(900), door=slow).changes if one.verb == "delete-events")
     assert change.bounds["doors"] == ["api", "etcd"]
     told = {name: change.selection["otherwise"][name] for name in ("prefix", "revision", "path", "through")}

@@ -9,7 +9,7 @@ from sretool.clock import Deadline
 from sretool.cluster.inventory import KubernetesAccess
 from sretool.cluster.kubernetes_connection import KubernetesConnection
 from sretool.cluster.kubernetes_reader import KubernetesReader
-from sretool.errors import RejectedError, RemoteError
+from sretool.errors import NotPermittedError, RejectedError, RemoteError
 from sretool.model import Unknown
 from tests.support.http_stub import HttpStub, Reply, serve, write_kubeconfig
 from tests.support.moving_clock import MovingClock
@@ -50,8 +50,10 @@ def test_the_server_says_itself_whether_it_is_ready(served: Served) -> None:
 def test_who_does_not_say_is_unknown(served: Served, reply: Reply) -> None:
     stub, read = served
     stub.reply = lambda asked: reply
-    with pytest.raises(RemoteError):
+    with pytest.raises(RemoteError) as caught:
         read.ready(timeout_seconds=READY)
+    # Who asks was refused, or nobody answered; no server has said that it is not ready.
+    assert isinstance(caught.value, NotPermittedError) or not isinstance(caught.value, RejectedError)
 
 
 def test_what_was_read_or_refused_once_is_not_asked_again_in_a_look(served: Served) -> None:
