@@ -444,10 +444,10 @@ def test_a_frozen_server_costs_its_deadline_and_leaves_etcd_readable(api: Api) -
         began = time.monotonic()
         with pytest.raises(NoAnswerError):
             read.kubernetes.ready(timeout_seconds=READY)
-        assert time.monotonic() - began < 3
+        assert time.monotonic() - began < 8
         began = time.monotonic()
         assert msgspec.structs.replace(known, kubernetes_uid="") == api.cluster.identity(read)
-        assert time.monotonic() - began < 3
+        assert time.monotonic() - began < 8
     finally:
         send(server.pid, signal.SIGCONT)
     api.read.ready(timeout_seconds=READY)

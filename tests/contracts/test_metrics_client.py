@@ -49,7 +49,7 @@ def test_a_page_that_trickles_in_costs_the_deadline(at_once: bytes) -> None:
     began = time.monotonic()
     with _server(trickle) as url, pytest.raises(NoAnswerError, match=r"no metrics in 0\.3 s"):
         read_metrics(url, None, timeout_seconds=0.3)
-    assert time.monotonic() - began < 3
+    assert time.monotonic() - began < 10
 
 
 def test_a_server_that_says_nothing_costs_the_deadline() -> None:

@@ -232,7 +232,7 @@ def test_many_megabytes_pass_a_delayed_member_at_full_speed(lab):
     began = time.monotonic()
     raise_fault(lab, "fragment", member_with(lab, "leader"), FaultOptions(size_bytes=24 << 20))
     assert eventually(lambda: len({one.db_in_use_bytes for one in lab.status()}) <= 2)
-    assert time.monotonic() - began < 12
+    assert time.monotonic() - began < 25
     undo_fault(lab, "fragment", "m1")
 
 

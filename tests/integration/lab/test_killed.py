@@ -191,7 +191,7 @@ def test_a_server_is_found_from_the_moment_on_at_which_it_was_started(tmp_path: 
 def test_a_server_that_cannot_run_is_not_waited_for(tmp_path: Path) -> None:
     began = time.monotonic()
     processes.start(["/bin/false"], lab_dir=tmp_path, role="m1", log_path=tmp_path / "log")
-    assert time.monotonic() - began < processes.EXEC_SECONDS / 2
+    assert time.monotonic() - began < processes.EXEC_SECONDS
 
 
 def test_a_server_holds_no_lock_that_the_shell_of_its_caller_handed_down(tmp_path: Path) -> None:

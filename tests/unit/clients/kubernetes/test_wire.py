@@ -97,7 +97,7 @@ def test_one_request_is_one_request_whatever_becomes_of_it(api: Api, call: str, 
     with pytest.raises(RemoteError):
         (READ | WRITE)[call](api)
     assert 1 == len(api.stub.asked)
-    assert time.monotonic() - began < 1.4
+    assert time.monotonic() - began < 5
 
 
 @pytest.mark.parametrize("call", [*READ, *WRITE])
@@ -274,7 +274,7 @@ def test_an_answer_that_trickles_ends_with_the_deadline(tmp_path: Path, begins: 
         began = time.monotonic()
         with pytest.raises(NoAnswerError, match=r"got no answer in 0\.5 s"):
             reads.get("/version", timeout_seconds=0.5)
-        assert time.monotonic() - began < 3
+        assert time.monotonic() - began < 8
 
 
 def trickle(listener: socket.socket, begins: bytes) -> None:
