@@ -73,11 +73,28 @@ class Operation:
         return self.ended(lambda: self._go_on(plan, approver, made))
 
     def _go_on(self, plan: Plan, approver: Approver | None, made: Sequence[Change]) -> Ending:
-        if not plan.changes and made:
+        if plan.changes and approver is not None:
+            return self._ask_and_carry(plan, approver, made=made)
+        looked = ending_of_look(plan, self._run.runbook)
+        if made and not plan.changes and (looked.exit_code == 0 or not is_unfinished(self.records)):
             return self._verify()
-        if not plan.changes or approver is None:
-            return ending_of_look(plan, self._run.runbook)
-        return self._ask_and_carry(plan, approver, made=made)
+        return self._as_it_was_left(looked)
+
+    def _as_it_was_left(self, ending: Ending) -> Ending:
+        """Return the ending of a run that did nothing more: what an earlier part of it left open is open still."""
+        touched = self._touched()
+        if touched == Touched.NOTHING or not is_unfinished(self.records):
+            return ending
+        is_unknown = touched == Touched.UNKNOWN
+        why = "what became of a write is not known yet" if is_unknown else "it is still stopped part-way"
+        then = "" if ending.exit_code == 3 else ending.then  # that says how to begin anew
+        return msgspec.structs.replace(
+            ending,
+            exit_code=7 if is_unknown else 5,
+            sentence=f"{why}: {ending.sentence}",
+            touched=touched.value,
+            then="; ".join(part for part in (f"sretool resume {self._run.id}", then) if part),
+        )
 
     def look(self, *, phase: str = "plan", made: Sequence[Change] = ()) -> Plan:
         """Look with every step and return the plan, journaled."""
@@ -103,7 +120,7 @@ class Operation:
             level = self.lock_level()
             approval = approver(plan, level)
         if not approval.granted:
-            return declined(plan, approval.how)
+            return self._as_it_was_left(declined(plan, approval.how))
         self._run.journal.write("approval", {"how": approval.how, "lock": level, "changes": plan.changes})
         self._run.emit(events.Approved(how=approval.how, lock=level))
         self._carrier = Carrier(self._run, self._guards, plan, made)
@@ -220,14 +237,26 @@ class Operation:
         return touched_of(self._run.journal.records)
 
 
+def is_unfinished(records: Sequence[Record]) -> bool:
+    """Tell whether something that was approved last is neither done nor dropped, from one operation's records."""
+    approved = next((one.body["changes"] for one in reversed(records) if one.kind == "approval"), ())
+    over = {key for key, result in _last_results(records).items() if result == Result.DONE}
+    over |= {one.body["key"] for one in records if one.kind == "dropped"}
+    return any(change.key not in over for change in msgspec.convert(approved, tuple[Change, ...]))
+
+
 def touched_of(records: Sequence[Record]) -> Touched:
     """Return whether the cluster was changed, from one operation's records alone."""
     intents = (msgspec.convert(one.body["change"], Change) for one in records if one.kind == "intent")
     risks = {change.key: change.risk for change in intents}
-    results = {one.body["key"]: one.body["outcome"]["result"] for one in records if one.kind == "outcome"}
+    results = _last_results(records)
     writes = {key: results.get(key) for key, risk in risks.items() if risk > Risk.READ}
     if any(result in (None, Result.CANNOT_TELL, Result.STILL_GOING) for result in writes.values()):
         return Touched.UNKNOWN
     if any(result != Result.NOT_DONE for result in writes.values()):
         return Touched.CHANGED
     return Touched.NOTHING
+
+
+def _last_results(records: Sequence[Record]) -> dict[str, str]:
+    return {one.body["key"]: one.body["outcome"]["result"] for one in records if one.kind == "outcome"}

@@ -5,6 +5,10 @@ import re
 from collections.abc import Callable, Iterator, Sequence
 from typing import Protocol, TypeVar
 
+import msgspec
+
+from sretool.report.fold import Moment
+
 _NUMBER = re.compile(r"/\d+$")
 
 
@@ -19,7 +23,17 @@ class Named(Protocol):
     def label(self) -> str: ...
 
 
+class Made(Named, Protocol):
+    """A change that was begun."""
+
+    @property
+    def result(self) -> str: ...
+    @property
+    def reverses(self) -> str: ...
+
+
 T = TypeVar("T", bound=Named)
+M = TypeVar("M", bound=Made)
 
 
 def batches(
@@ -31,6 +45,31 @@ def batches(
     """
     for _, alike in itertools.groupby(changes, key=lambda one: (_NUMBER.sub("", one.key), apart(one))):
         yield tuple(alike)
+
+
+def made_batches(changes: Sequence[M]) -> Iterator[tuple[M, ...]]:
+    """Yield what was made as `batches` does; what ended otherwise, or was taken back, is kept apart."""
+    return batches(changes, apart=lambda one: (one.result, one.reverses))
+
+
+def made_deed_of(alike: Sequence[Made]) -> str:
+    """Return `deed_of` what was made, with how many changes these were, and whether it was taken back."""
+    back = "taken back: " if alike[0].reverses else ""
+    many = f" ({len(alike)} changes)" if len(alike) > 1 else ""
+    return f"{back}{deed_of(alike)}{many}"
+
+
+def merged(moments: Sequence[Moment]) -> list[Moment]:
+    """Return the timeline with neighbours that differ by the number of their batch alone told as one."""
+    told: list[Moment] = []
+    for like, group in itertools.groupby(moments, key=lambda one: _NUMBER.sub("", one.about)):
+        alike = list(group)
+        if like and len(alike) > 1:
+            last = alike[-1]
+            text = f"{alike[0].text}; {len(alike) - 1} more of these, the last at {last.seconds:.1f} s"
+            alike = [msgspec.structs.replace(alike[0], text=text)]
+        told += alike
+    return told
 
 
 def deed_of(alike: Sequence[Named]) -> str:

@@ -47,11 +47,12 @@ class Approved(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Moment(msgspec.Struct, frozen=True, kw_only=True):
-    """One line of the timeline; `seconds` since the run began."""
+    """One line of the timeline; `seconds` since the run began. `about` names what became of which change."""
 
     at: datetime.datetime
     seconds: float
     text: str
+    about: str = ""
 
 
 class Dropped(msgspec.Struct, frozen=True, kw_only=True):
@@ -65,6 +66,7 @@ class Dropped(msgspec.Struct, frozen=True, kw_only=True):
 class RunReport(msgspec.Struct, frozen=True, kw_only=True):
     """Who did what to which cluster, what was found before and after, and how it ended.
 
+    `not_begun` are the changes that were approved last, and neither begun after that nor dropped.
     `found_after` is None when the run did not look again. `ending` is None for a run that did not end: it is
     at work, or was killed.
     """
@@ -90,6 +92,7 @@ class RunReport(msgspec.Struct, frozen=True, kw_only=True):
     skipped: tuple[Skipped, ...] = ()
     approvals: tuple[Approved, ...] = ()
     changes: tuple[MadeChange, ...] = ()
+    not_begun: tuple[Change, ...] = ()
     dropped: tuple[Dropped, ...] = ()
     timeline: tuple[Moment, ...] = ()
     ending: Ending | None = None
@@ -159,13 +162,14 @@ def _fold(begin: Record, records: Sequence[Record]) -> RunReport:
             if r.kind == "approval"
         ),
         changes=_changes(records),
+        not_begun=tuple(_not_begun(records)),
         dropped=tuple(
             Dropped(key=r.body["key"], what=names.get(r.body["key"], r.body["key"]), reason=r.body["reason"])
             for r in records
             if r.kind == "dropped"
         ),
         timeline=tuple(
-            Moment(at=r.at, seconds=(r.at - begin.at).total_seconds(), text=text)
+            Moment(at=r.at, seconds=(r.at - begin.at).total_seconds(), text=text, about=about(r))
             for r in records
             if (text := told(r, names))
         ),
@@ -192,6 +196,23 @@ def _changes(records: Sequence[Record]) -> tuple[MadeChange, ...]:
                 seconds=record.body["seconds"],
             )
     return tuple(found.values())
+
+
+def _not_begun(records: Sequence[Record]) -> Iterator[Change]:
+    last = max((at for at, record in enumerate(records) if record.kind == "approval"), default=None)
+    if last is None:
+        return
+    begun = {_key_of(record) for record in records[last:]}
+    for change in msgspec.convert(records[last].body["changes"], tuple[Change, ...]):
+        if change.key not in begun:
+            yield change
+
+
+def _key_of(record: Record) -> str:
+    """Return the key of the change that a record tells of; empty for other records."""
+    if record.kind == "intent":
+        return msgspec.convert(record.body["change"], Change).key
+    return str(record.body.get("key", ""))
 
 
 def _slot(key: str, reverses: str) -> str:
@@ -234,6 +255,13 @@ def told(record: Record, names: Mapping[str, str]) -> str:
         return f"looked ({record.kind}): {len(plan['findings'])} findings, {len(plan['changes'])} changes due"
     name = names.get(record.body.get("key", ""), record.body.get("key", ""))
     return _TOLD.get(record.kind, "").format_map({**record.body, "name": name})
+
+
+def about(record: Record) -> str:
+    """Return what became of which change, as `done events/shop/BackOff/7`, if the record tells that."""
+    key = _key_of(record)
+    word = record.body["outcome"]["result"] if record.kind == "outcome" else record.kind
+    return f"{record.scope} {word} {key}".strip() if key else ""
 
 
 def writes_of(report: RunReport) -> tuple[MadeChange, ...]:

@@ -10,7 +10,7 @@ from sretool.engine.ending import Ending
 from sretool.engine.journal import Record
 from sretool.engine.playbook_run import StageState, command_of, plans_of, state_of
 from sretool.model import Change, Finding, Identity
-from sretool.report.fold import Approved, MadeChange, Moment, RunReport, fold_run, reading, told
+from sretool.report.fold import Approved, MadeChange, Moment, RunReport, about, fold_run, reading, told
 
 FORMAT = 1
 
@@ -280,7 +280,8 @@ def _timeline(begin: Record, records: Sequence[Record]) -> Iterator[Moment]:
         text = _stage_text(record) or told(record, names)
         if text:
             where = f"{record.scope}: " if record.scope else ""
-            yield Moment(at=record.at, seconds=(record.at - begin.at).total_seconds(), text=f"{where}{text}")
+            seconds = (record.at - begin.at).total_seconds()
+            yield Moment(at=record.at, seconds=seconds, text=f"{where}{text}", about=about(record))
 
 
 def _stage_text(record: Record) -> str:

@@ -143,7 +143,8 @@ def _many(number: int, alike: Sequence[Change], columns: int, *, verbose: bool) 
     head = f"  {number:>2} to {number + len(alike) - 1} "
     inner = " " * len(head)
     lines = wrapped(f"{deed_of(alike)} ({first.risk})", first=head, columns=columns)
-    lines += wrapped(f"because {first.reason} each, the last {last.reason}", first=inner, columns=columns)
+    other = f"; the last: {last.reason}" if last.reason != first.reason else ""
+    lines += wrapped(f"because {first.reason}, each{other}", first=inner, columns=columns)
     whole = Cost(seconds=sum(one.cost.seconds for one in alike))
     for part in _terms(msgspec.structs.replace(first, cost=whole)):
         lines += wrapped(part, first=inner, columns=columns)
@@ -213,8 +214,13 @@ def render_skipped(skipped: Sequence[Skipped], *, columns: int) -> list[str]:
 
 
 def render_commands(commands: Sequence[str], *, indent: str = "  ") -> list[str]:
-    """Return commands to type by hand, never wrapped: a command must stay one line to be copied."""
-    return [f"{indent}$ {line}" for line in itertools.chain(*(command.splitlines() for command in commands))]
+    """Return commands to type by hand, never wrapped: a command must stay one line to be copied.
+
+    One that follows itself, once for each of many batches, is there once and says how many times.
+    """
+    lines = itertools.chain(*(command.splitlines() for command in commands))
+    repeated = ((line, len(list(same))) for line, same in itertools.groupby(lines))
+    return [f"{indent}$ {line}" + (f"  # {times} times" if times > 1 else "") for line, times in repeated]
 
 
 def render_ending(ending: Ending, *, columns: int = PAGE_COLUMNS) -> list[str]:

@@ -1,12 +1,11 @@
 """The incident report as Markdown: a hand-over in ten lines first, then causes, numbers, deeds, what is left."""
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Sequence
 
 from sretool.errors import EXIT_CODES
 from sretool.knowledge.words import show_seconds
 from sretool.model import Finding
-from sretool.report.batches import batches, deed_of
-from sretool.report.fold import MadeChange
+from sretool.report.batches import made_batches, made_deed_of, merged
 from sretool.report.format import printable, show_count, show_time, show_value
 from sretool.report.incident import IncidentReport, name_of
 from sretool.report.plan_text import SNAPSHOT_WARNING, severity_word
@@ -25,7 +24,9 @@ def render_incident(report: IncidentReport, *, journal: str) -> list[str]:
         ended = f"{one.state}: {one.sentence}" if one.sentence else one.state
         lines.append(f"| {one.id} | {one.gate} | {_cell(ended)} |")
     lines += ["", "## Timeline", "", "| time (UTC) | seconds | |", "|---|--:|---|"]
-    lines += [f"| {one.at:%H:%M:%S} | {one.seconds:.1f} | {_cell(one.text)} |" for one in report.timeline]
+    lines += [
+        f"| {one.at:%H:%M:%S} | {one.seconds:.1f} | {_cell(one.text)} |" for one in merged(report.timeline)
+    ]
     lines += _by_hand(report)
     return [printable(line) for line in lines]
 
@@ -38,7 +39,7 @@ def _handover(report: IncidentReport, journal: str) -> Iterable[tuple[str, str]]
     yield "cluster", f"etcd {report.identity.etcd_cluster_id or 'not seen'}, {members}"
     yield "causes", _names(report.causes, report.unclear)
     yield "approved", "; ".join(dict.fromkeys(one.how for one in report.approvals)) or "nothing"
-    done = [_deed(alike) for alike in _batches(report.changes) if alike[0].result == "done"]
+    done = [made_deed_of(alike) for alike in made_batches(report.changes) if alike[0].result == "done"]
     more = f" and {len(done) - 8} more" if len(done) > 8 else ""
     yield "did", ", ".join(done[:8]) + more if done else "nothing: the cluster was not changed"
     left = report.causes_left
@@ -99,26 +100,16 @@ def _done(report: IncidentReport) -> Iterable[str]:
     yield ""
     number = 0
     for stage in report.stages:
-        for alike in _batches([change for run in stage.runs for change in run.changes]):
+        for alike in made_batches([change for run in stage.runs for change in run.changes]):
             number += 1
             first = alike[0]
             seconds = [one.seconds for one in alike if one.seconds is not None]
             took = f" in {show_seconds(sum(seconds))}" if seconds else ""
-            yield f"{number}. {stage.id}: {_deed(alike)}: **{first.result}**{took} ({first.risk})"
+            yield f"{number}. {stage.id}: {made_deed_of(alike)}: **{first.result}**{took} ({first.risk})"
             if first.evidence and len(alike) == 1:
                 yield f"   - {_one_line(first.evidence)}"
     if any(run.saved_secrets for stage in report.stages for run in stage.runs):
         yield f"\nNote: {SNAPSHOT_WARNING}."
-
-
-def _batches(changes: Sequence[MadeChange]) -> Iterator[tuple[MadeChange, ...]]:
-    return batches(changes, apart=lambda one: (one.result, one.reverses))
-
-
-def _deed(alike: Sequence[MadeChange]) -> str:
-    back = "taken back: " if alike[0].reverses else ""
-    many = f" ({len(alike)} changes)" if len(alike) > 1 else ""
-    return f"{back}{deed_of(alike)}{many}"
 
 
 def _not_done(report: IncidentReport) -> Iterable[str]:

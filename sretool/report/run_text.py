@@ -6,10 +6,12 @@ from sretool.engine.runs import RunSummary
 from sretool.errors import EXIT_CODES
 from sretool.knowledge.words import show_seconds
 from sretool.model import Finding, Severity
+from sretool.report.batches import made_batches, made_deed_of, merged
 from sretool.report.fold import MadeChange, RunReport, writes_of
 from sretool.report.format import PAGE_COLUMNS, show_count, show_named_value, show_time, table, wrapped
 from sretool.report.plan_text import (
     SNAPSHOT_WARNING,
+    names_of,
     render_commands,
     render_findings,
     render_held,
@@ -31,7 +33,7 @@ def render_report(report: RunReport, *, journal: str, columns: int = PAGE_COLUMN
     if report.skipped:
         lines += ["", *render_skipped(report.skipped, columns=columns)]
     lines += ["", "TIMELINE (seconds since the begin)"]
-    for moment in report.timeline:
+    for moment in merged(report.timeline):
         lines += wrapped(moment.text, first=f"  {moment.seconds:>8.1f}  ", columns=columns)
     if report.ending is not None and report.ending.commands:
         lines += ["", "TO GO ON BY HAND, looking before each", *render_commands(report.ending.commands)]
@@ -55,14 +57,20 @@ def _handover(report: RunReport, journal: str) -> Iterable[tuple[str, str]]:
     members = show_count(len(report.identity.etcd_member_ids), "member")
     yield "cluster", f"etcd {report.identity.etcd_cluster_id or 'not seen'}, {members}"
     yield "found", _worst(report.found)
-    yield "approved", "; ".join(f"{one.how} (lock: {one.lock})" for one in report.approvals) or "nothing"
+    approved = dict.fromkeys(f"{one.how} (lock: {one.lock})" for one in report.approvals)
+    yield "approved", "; ".join(approved) or "nothing"
     if report.accepted:
         yield "accepted", f"these guards were overridden: {', '.join(report.accepted)}"
     writes = writes_of(report)
-    done = sum(change.result == "done" for change in writes)
     yield "did", _did(report) if writes or report.changes else "nothing: the cluster was not changed"
-    if done < len(writes):
-        yield "not done", "; ".join(f"{c.verb} {c.label}: {c.result}" for c in writes if c.result != "done")
+    left = [
+        f"{made_deed_of(alike)}: {alike[0].result}"
+        for alike in made_batches(writes)
+        if alike[0].result != "done"
+    ]
+    left += [f"{name}: not begun" for name in names_of(report.not_begun)]
+    if left:
+        yield "not done", "; ".join(left)
     if report.found_after is not None:
         yield "now", _worst(report.found_after)
     yield "ended", _ended(report)
@@ -78,8 +86,9 @@ def _worst(findings: Sequence[Finding]) -> str:
 
 
 def _did(report: RunReport) -> str:
-    done = [f"{change.verb} {change.label}" for change in report.done]
-    return f"{len(done)} of {show_count(len(report.changes), 'change')}: {', '.join(done) or 'none'}"
+    done = ", ".join(made_deed_of(alike) for alike in made_batches(report.done))
+    whole = show_count(len(report.changes) + len(report.not_begun), "change")
+    return f"{len(report.done)} of {whole}: {done or 'none'}"
 
 
 def _ended(report: RunReport) -> str:
@@ -98,8 +107,10 @@ def _changes(report: RunReport, columns: int) -> list[str]:
             lines += wrapped(f"{due.verb} {due.label} ({due.risk})", first="  - ", columns=columns)
         return lines
     lines = ["CHANGES"]
-    for number, change in enumerate(report.changes, start=1):
-        lines += _change(number, change, columns)
+    number = 1
+    for alike in made_batches(report.changes):
+        lines += _change(number, alike[0], columns) if len(alike) == 1 else _many(number, alike, columns)
+        number += len(alike)
     for one in report.dropped:
         lines += wrapped(f"dropped {one.what}: {one.reason}", first="   - ", columns=columns)
     if report.saved_secrets:
@@ -119,6 +130,17 @@ def _change(number: int, change: MadeChange, columns: int) -> list[str]:
     if measured:
         shown = ", ".join(show_named_value(name, value) for name, value in measured.items())
         lines += wrapped(f"measured: {shown}", first=inner, columns=columns)
+    return lines
+
+
+def _many(number: int, alike: Sequence[MadeChange], columns: int) -> list[str]:
+    first, last = alike[0], alike[-1]
+    head = f"  {number:>2} to {number + len(alike) - 1} "
+    seconds = sum(change.seconds or 0.0 for change in alike)
+    what = f"{made_deed_of(alike)}: {first.result}, {show_seconds(seconds)} in all ({first.risk})"
+    lines = wrapped(what, first=head, columns=columns)
+    if last.evidence:
+        lines += wrapped(f"the last: {last.evidence}", first=" " * len(head), columns=columns)
     return lines
 
 

@@ -181,6 +181,47 @@ def test_one_signal_finishes_the_change_in_flight_and_can_be_resumed(
     assert {name: count + 1 for name, count in before.items()} == counts(lab)
 
 
+@pytest.mark.parametrize(
+    ("is_seen", "code", "told"),
+    [(True, 5, "it is still stopped part-way"), (False, 7, "what became of a write is not known yet")],
+)
+def test_taken_up_without_a_quorum_what_was_left_open_is_open_still(
+    lab, sretool, fragmented, tmp_path, is_seen, code, told
+):
+    before = counts(lab)
+    killed = sretool("runbook", book(tmp_path), "--approve", "disruptive", crash="after:1")
+    assert killed.returncode == -9, killed.stdout + killed.stderr
+    first = next(record for record in sretool.journal() if record["kind"] == "intent")
+    touched = first["body"]["change"]["label"]
+    others = [member.name for member in lab.members if member.name != touched]
+    frozen = others if is_seen else [touched, others[0]]
+    for name in frozen:
+        fault(lab, "freeze", name)
+    try:
+        done = sretool("resume", "--approve", "disruptive")
+        assert done.returncode == code, done.stdout + done.stderr
+        assert told in " ".join(done.stdout.split())
+        assert f"next:  sretool resume {sretool.run_ids()[-1]}" in done.stdout
+    finally:
+        for name in frozen:
+            fault(lab, "freeze", name, "--undo")
+    resumed = sretool("resume", "--approve", "disruptive")
+    assert resumed.returncode == 0, resumed.stdout + resumed.stderr
+    assert {name: count + 1 for name, count in before.items()} == counts(lab)
+
+
+def test_a_no_to_what_is_left_leaves_it_stopped_part_way(lab, sretool, fragmented, tmp_path):
+    killed = sretool("runbook", book(tmp_path), "--approve", "disruptive", crash="after:1")
+    assert killed.returncode == -9, killed.stdout + killed.stderr
+    before = counts(lab)
+    for words in (("--approve", "reversible"), ()):
+        done = sretool("resume", *words)
+        assert done.returncode == 5, done.stdout + done.stderr
+        assert f"next:  sretool resume {sretool.run_ids()[-1]}" in done.stdout
+        assert "sretool runbook" not in done.stdout
+    assert before == counts(lab)
+
+
 def test_looking_leaves_revision_proposals_and_alarms_alone(lab, sretool, fragmented):
     """AlarmList is itself a raft proposal, asked once a look: the only one allowed."""
 

@@ -30,7 +30,7 @@ def test_more_than_three_batches_are_one_entry_and_the_next_change_goes_on_count
     text = shown(*(batch(one) for one in range(9, 1, -1)), batch(1, objects=50), batch("other"), verbose=True)
     assert "PLAN  10 changes" in text
     assert "   1 to 9 delete-events BackOff in shop, batch 9 to batch 1 (irreversible)" in text
-    assert "because 450 events each, the last 50 events" in text
+    assert "because 450 events, each; the last: 50 events" in text
     assert "takes 18 s" in text
     assert "  10 delete-events BackOff in shop, batch other" in text
     assert text.count("kubectl") == 2

@@ -49,3 +49,9 @@ def test_a_note_needs_no_evidence_until_it_is_asked_for():
 def test_each_next_thing_has_its_own_line():
     lines = render_ending(Ending(exit_code=4, sentence="no", then="sretool resume x; look at m2"))
     assert lines[-2:] == ["next:  sretool resume x", "       look at m2"]
+
+
+def test_a_command_that_follows_itself_is_told_once_with_how_often():
+    ending = Ending(exit_code=5, sentence="no", commands=("k a", "k b", "k b", "k b", "k a"))
+    told = [line.strip() for line in render_ending(ending) if "$ " in line]
+    assert told == ["$ k a", "$ k b  # 3 times", "$ k a"]

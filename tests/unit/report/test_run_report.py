@@ -5,12 +5,14 @@ import json
 import msgspec
 import pytest
 
-from sretool.engine.journal import Record
+from sretool.engine.journal import Journal, Record
 from sretool.errors import StateError
+from sretool.model import Change, Effect, Outcome, Result, Risk
 from sretool.report.documents import render_json
 from sretool.report.fold import RunReport, fold_run
 from sretool.report.run_text import render_handover, render_report
 from tests.support.golden import assert_golden
+from tests.support.moving_clock import MovingClock
 from tests.support.sample_run import RUN_ID, recovery_journal
 
 JOURNAL = f"/state/runs/{RUN_ID}/journal.jsonl"
@@ -74,3 +76,50 @@ def test_a_journal_of_another_version_is_an_error_of_ours(missing):
 def test_an_empty_journal_is_an_error_of_ours():
     with pytest.raises(StateError, match="before it began"):
         fold_run([])
+
+
+def flood_journal(*, begun, done):
+    """Return the records of a run that was stopped in a wave of `begun` of ten batches, `done` of them made."""
+    journal = recovery_journal(until=1)
+    again = Journal(None, MovingClock())
+    again.write("begin", journal[0].body)
+    batches = [
+        Change(
+            step="cleanup",
+            uses="kubernetes.event-cleanup",
+            verb="delete-events",
+            object=f"events/shop/BackOff/{number}",
+            label=f"BackOff in shop, batch {number}",
+            reason="450 events",
+            risk=Risk.IRREVERSIBLE,
+            effects=(Effect.DELETES,),
+            commands=("kubectl delete",),
+        )
+        for number in range(10, 0, -1)
+    ]
+    again.write("approval", {"how": "yes", "lock": "flock", "changes": batches})
+    for change in batches[:begun]:
+        again.write("intent", {"change": change})
+    for at, change in enumerate(batches[:begun]):
+        result = Result.DONE if at < done else Result.NOT_DONE
+        outcome = msgspec.to_builtins(Outcome(result=result, evidence=f"{at} looked at"))
+        again.write("outcome", {"key": change.key, "verb": change.verb, "outcome": outcome, "seconds": 1.0})
+    return again.records
+
+
+def test_every_approved_batch_is_accounted_for_and_batches_are_told_together():
+    report = fold_run(flood_journal(begun=6, done=3))
+    text = " ".join(" ".join(render_report(report, journal=JOURNAL)).split())
+    assert "did 3 of 10 changes: delete-events BackOff in shop, batch 10 to batch 8 (3 changes)" in text
+    assert (
+        "batch 7 to batch 5 (3 changes): not-done; delete-events BackOff in shop, batch 4 to batch 1: not begun"
+        in text
+    )
+    assert "1 to 3 delete-events BackOff in shop, batch 10 to batch 8 (3 changes): done, 3.0 s in all" in text
+    assert "begins: delete-events BackOff in shop, batch 10; 5 more of these, the last at" in text
+    assert len(report.timeline) == 1 + 1 + 6 + 6, "as data each has its own line"
+
+
+def test_what_was_approved_last_and_is_over_leaves_nothing_to_begin():
+    assert fold_run(flood_journal(begun=10, done=10)).not_begun == ()
+    assert fold_run(recovery_journal()).not_begun == ()
