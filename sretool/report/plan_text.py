@@ -106,6 +106,7 @@ def render_changes(plan: Plan, *, columns: int, verbose: bool, title: str = "PLA
 
 _SNAPSHOT = "etcd.snapshot-save"
 _MOST_LISTED = 3  # more batches of one thing are shown as one
+_MOST_COMMANDS = 20  # of an ending: what comes next is to be seen below them
 SNAPSHOT_WARNING = (
     "the snapshot holds every object of the cluster, every Secret in clear; its file is 0600: guard it as one"
 )
@@ -232,7 +233,10 @@ def render_ending(ending: Ending, *, columns: int = PAGE_COLUMNS) -> list[str]:
         lines += _finding(finding, columns, with_evidence=True)
     if ending.commands:
         lines += ["       to go on by hand, in this order, looking before each:"]
-        lines += render_commands(ending.commands, indent="       ")
+        commands = render_commands(ending.commands, indent="       ")
+        lines += commands[:_MOST_COMMANDS]
+        if len(commands) > _MOST_COMMANDS:
+            lines.append(f"       … and {len(commands) - _MOST_COMMANDS} more: sretool report ID shows them all")
     return lines + render_next(ending.then, columns=columns)
 
 

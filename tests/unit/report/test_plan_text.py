@@ -55,3 +55,11 @@ def test_a_command_that_follows_itself_is_told_once_with_how_often():
     ending = Ending(exit_code=5, sentence="no", commands=("k a", "k b", "k b", "k b", "k a"))
     told = [line.strip() for line in render_ending(ending) if "$ " in line]
     assert told == ["$ k a", "$ k b  # 3 times", "$ k a"]
+
+
+def test_of_very_many_commands_an_ending_shows_the_first_and_where_the_others_are():
+    ending = Ending(exit_code=5, sentence="no", commands=tuple(f"k {n}" for n in range(25)), then="go on")
+    lines = render_ending(ending)
+    assert [line.strip() for line in lines if "$ " in line] == [f"$ k {n}" for n in range(20)]
+    assert "       … and 5 more: sretool report ID shows them all" in lines
+    assert lines[-1] == "next:  go on"
