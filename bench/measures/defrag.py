@@ -43,7 +43,7 @@ def cases(stage: Stage) -> Cases:
         yield Case(
             name="600 MB, 180 MB live",
             sides=sides,
-            rounds=3,
+            rounds=5,
             prepare=saved.restore,
             goals=(
                 Goal(quantity="failed_requests", limit=0, every_run=True),

@@ -1,6 +1,8 @@
 """Deletes one batch of events, through the API server or in etcd itself, as fast as others' requests allow."""
 
 import contextlib
+import threading
+import time
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -10,11 +12,20 @@ from sretool.cluster.etcd_writer import EtcdWriter
 from sretool.cluster.event_exports import append_stored_events, export_events
 from sretool.cluster.kubernetes_writer import KubernetesWriter
 from sretool.cluster.pacing import Pace
-from sretool.errors import CompactedError, ConflictError, NotFoundError, UnreachableError
+from sretool.errors import (
+    CompactedError,
+    ConflictError,
+    NoAnswerError,
+    NotFoundError,
+    RemoteError,
+    TlsError,
+    UnreachableError,
+)
 from sretool.knowledge.event_door import DELETION_SLOW_SECONDS
 from sretool.knowledge.event_groups import selector_of
 from sretool.knowledge.kubernetes_paths import collection_path, object_path
 from sretool.knowledge.stored_events import StoredPage
+from sretool.knowledge.words import show_seconds
 
 _LARGEST_PAGE, _LEAST_PAGE = 125, 25
 _LISTS = 3  # a list whose revision is compacted before its pages are deleted is made anew
@@ -22,6 +33,7 @@ _LARGEST_TRANSACTION, _LEAST_TRANSACTION = 250, 25
 _REST = 0.7  # times what a transaction took; at 1.0 p90 of others' reads is half of that without a rest
 _RUNS = 100  # etcd takes 128 operations in one transaction
 _PAGE = 2000
+_LEAVING_SECONDS, _ASK_AGAIN_SECONDS = 5.0, 0.2
 
 
 def pace_through_api() -> Pace:
@@ -44,19 +56,54 @@ def export_through_api(write: KubernetesWriter, selection: Mapping[str, Any], pa
 
 def delete_through_api(
     write: KubernetesWriter, selection: Mapping[str, Any], pace: Pace, *, objects: int
-) -> bool:
+) -> str:
     """Delete what a change selects: each event only as it was read, or limited pages of whatever has the reason.
 
-    Return False when some are left, because a deletion takes too long here and the change has another way.
-    `objects` is how many there were at the look. Harmless where they are gone. RemoteError, NoAnswerError when
-    some may be gone.
+    Return why some are left to the other way, where the change has one: a deletion takes too long here, or nobody
+    listens any more. Empty when none are. `objects` is how many there were at the look. Harmless where they are
+    gone. RemoteError, NoAnswerError when some may be gone.
     """
     if _is_too_slow(selection, pace):
-        return False
-    with pace.beside(write.read_one_object):
-        if selection["each"]:
-            return _delete_each(write, selection, pace)
-        return _delete_pages(write, selection, pace, objects=objects)
+        return _how_slow(pace)
+    if pace.last_failed and (why := _why_away(write, selection)):
+        return why
+    try:
+        with pace.beside(write.read_one_object):
+            if selection["each"]:
+                whole = _delete_each(write, selection, pace)
+            else:
+                whole = _delete_pages(write, selection, pace, objects=objects)
+    except (NoAnswerError, UnreachableError):
+        # What became of the last page is not asked again: in etcd each event goes only as it was read.
+        if why := _why_away(write, selection):
+            return why
+        raise
+    return "" if whole else _how_slow(pace)
+
+
+def _how_slow(pace: Pace) -> str:
+    took, limit = show_seconds(pace.seconds_each()), show_seconds(DELETION_SLOW_SECONDS)
+    return f"a deletion through the API server took {took} (limit {limit})"
+
+
+def _why_away(write: KubernetesWriter, selection: Mapping[str, Any]) -> str:
+    """Return that nobody listens at the API server, if that is so and the change has another way.
+
+    One that is being stopped still listens for a while, and answers nobody.
+    """
+    ends = time.monotonic() + (_LEAVING_SECONDS if selection.get("otherwise") else 0.0)
+    while time.monotonic() < ends:
+        try:
+            write.read_one_object()
+        except TlsError:
+            return ""
+        except UnreachableError as error:
+            return f"the API server went away ({error.message})"
+        except RemoteError:
+            threading.Event().wait(_ASK_AGAIN_SECONDS)
+        else:
+            return ""
+    return ""
 
 
 def _is_too_slow(selection: Mapping[str, Any], pace: Pace) -> bool:

@@ -119,6 +119,12 @@ class Pace:
         with self._reading:
             yield
 
+    @property
+    def last_failed(self) -> bool:
+        """Whether the last of others' reads got no usable answer."""
+        with self._lock:
+            return bool(self._samples) and self._samples[-1] == FAILED_SECONDS
+
     def figures(self) -> Mapping[str, float]:
         """Return what others' small reads took since the first block, in seconds; empty before it."""
         with self._lock:

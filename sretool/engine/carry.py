@@ -15,6 +15,7 @@ from sretool.engine.maker import OBSERVE_EVERY_SECONDS
 from sretool.engine.plan import Plan, uncovered
 from sretool.engine.planner import proposal_of
 from sretool.errors import RefusedError, SretoolError, StalePlanError, WrongClusterError
+from sretool.knowledge.words import first_of
 from sretool.model import Change, Finding, Held, Identity, Proposal
 from sretool.runbook.loader import step_params
 from sretool.runbook.model import StepSpec
@@ -115,7 +116,7 @@ class Carrier:
         beyond = uncovered(proposal.changes, approved)
         if beyond:
             raise StalePlanError(
-                f"the cluster has moved on since the plan was approved: {'; '.join(beyond)}",
+                f"the cluster has moved on since the plan was approved: {first_of(beyond)}",
                 then="look again and approve what is due now",
             )
 

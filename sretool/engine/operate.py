@@ -24,6 +24,7 @@ from sretool.errors import (
     StateError,
     Touched,
 )
+from sretool.knowledge.words import first_of
 from sretool.model import Change, Identity, Result, Risk
 
 
@@ -168,7 +169,7 @@ class Operation:
         beyond = uncovered(plan.changes, approved.changes)
         if beyond:
             raise StalePlanError(
-                f"the saved plan does not cover what is due now: {'; '.join(beyond)}",
+                f"the saved plan does not cover what is due now: {first_of(beyond)}",
                 then=f"look again: {plan.command}",
             )
 

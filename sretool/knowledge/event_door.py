@@ -60,8 +60,8 @@ def choose_door(
         if isinstance(place, Unknown):
             return Door(way="api", reason=reason)
         reason += (
-            f"; where a deletion takes it more than {show_seconds(DELETION_SLOW_SECONDS)}, the rest in etcd "
-            f"{_itself(place)}"
+            f"; where it goes away, or a deletion takes it more than {show_seconds(DELETION_SLOW_SECONDS)}, "
+            f"the rest in etcd {_itself(place)}"
         )
         return Door(way="api", reason=reason, place=place, through=tuple(through))
     if not has_api:

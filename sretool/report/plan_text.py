@@ -236,7 +236,9 @@ def render_ending(ending: Ending, *, columns: int = PAGE_COLUMNS) -> list[str]:
         commands = render_commands(ending.commands, indent="       ")
         lines += commands[:_MOST_COMMANDS]
         if len(commands) > _MOST_COMMANDS:
-            lines.append(f"       … and {len(commands) - _MOST_COMMANDS} more: sretool report ID shows them all")
+            lines.append(
+                f"       … and {len(commands) - _MOST_COMMANDS} more: sretool report ID shows them all"
+            )
     return lines + render_next(ending.then, columns=columns)
 
 

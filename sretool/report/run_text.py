@@ -4,7 +4,7 @@ from collections.abc import Iterable, Sequence
 
 from sretool.engine.runs import RunSummary
 from sretool.errors import EXIT_CODES
-from sretool.knowledge.words import show_seconds
+from sretool.knowledge.words import first_of, show_seconds
 from sretool.model import Finding, Severity
 from sretool.report.batches import made_batches, made_deed_of, merged
 from sretool.report.fold import MadeChange, RunReport, writes_of
@@ -81,8 +81,7 @@ def _worst(findings: Sequence[Finding]) -> str:
     telling = [one for one in findings if one.blind or one.severity >= Severity.WARNING]
     if not telling:
         return "nothing wrong"
-    more = f"; and {len(telling) - 2} more" if len(telling) > 2 else ""
-    return "; ".join(f"{severity_word(one)} {one.sentence}" for one in telling[:2]) + more
+    return first_of([f"{severity_word(one)} {one.sentence}" for one in telling], most=2)
 
 
 def _did(report: RunReport) -> str:

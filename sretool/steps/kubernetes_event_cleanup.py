@@ -1,5 +1,6 @@
 """The step kubernetes.event-cleanup: who writes the events, and their deletion in bounded, paced batches."""
 
+import contextlib
 import re
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -21,7 +22,6 @@ from sretool.cluster.events import left_of
 from sretool.cluster.stored_events import left_in_etcd
 from sretool.errors import RemoteError
 from sretool.knowledge import causes
-from sretool.knowledge.event_door import DELETION_SLOW_SECONDS
 from sretool.knowledge.event_groups import DELETE_STORED_VERB, EXPORT_VERB, FLOOD, EventView
 from sretool.knowledge.events import event_proposal
 from sretool.knowledge.rights import to_read, to_write
@@ -112,8 +112,8 @@ class KubernetesEventCleanup(Step[KubernetesEventCleanupParams, KubernetesEventC
     defragment and disarm first, then clean up through the API.
 
     Where a deletion through the API server takes longer than 50 ms, because its member's disk is slow or a webhook
-    is, what is left goes by the second door, if that is open; the plan says so beforehand, and the outcome says
-    that it was so. `in_etcd: false` keeps it shut.
+    is, or where nobody listens at it any more, what is left goes by the second door, if that is open; the plan says
+    so beforehand, and the outcome says that it was so. `in_etcd: false` keeps it shut.
 
     Beside every deletion another client's small read is timed. While it takes longer than 100 ms, and three times
     what it took before, batches are halved and wait; after 30 s of that the deletion stops. What those reads took
@@ -137,7 +137,7 @@ class KubernetesEventCleanup(Step[KubernetesEventCleanupParams, KubernetesEventC
     def __init__(self) -> None:
         # One for all deletions of a run through a door, side by side as they are.
         self._paces = {"api": pace_through_api(), "etcd": pace_in_etcd()}
-        self._ended_in_etcd: dict[str, float] = {}  # by key: what a deletion through the API server took
+        self._ended_in_etcd: dict[str, str] = {}  # by key: why not through the API server
 
     def look(self, read: ClusterReader, params: KubernetesEventCleanupParams) -> KubernetesEventCleanupFacts:
         view = read_view(
@@ -183,10 +183,10 @@ class KubernetesEventCleanup(Step[KubernetesEventCleanupParams, KubernetesEventC
             export_through_api(write.kubernetes, change.selection, self._paces["api"])
         elif change.verb == DELETE_STORED_VERB:
             delete_in_etcd(write.etcd, change.selection, self._paces["etcd"])
-        elif not delete_through_api(
+        elif why := delete_through_api(
             write.kubernetes, change.selection, self._paces["api"], objects=change.before["objects"]
         ):
-            self._ended_in_etcd[change.key] = self._paces["api"].seconds_each()
+            self._ended_in_etcd[change.key] = why
             delete_in_etcd(write.etcd, change.selection["otherwise"], self._paces["etcd"])
 
     def lane(self, change: Change) -> str:
@@ -198,34 +198,45 @@ class KubernetesEventCleanup(Step[KubernetesEventCleanupParams, KubernetesEventC
     def observe(self, read: ClusterReader, change: Change) -> Outcome:
         if change.verb == EXPORT_VERB:
             return _observe_export(change)
-        through_api = self._ended_in_etcd.get(change.key)
-        stored = change.selection if through_api is None else change.selection["otherwise"]
-        in_etcd = change.verb == DELETE_STORED_VERB or through_api is not None
+        why_in_etcd = self._ended_in_etcd.get(change.key, "")
+        in_etcd = change.verb == DELETE_STORED_VERB or bool(why_in_etcd)
         try:
-            left = left_in_etcd(read.etcd, stored) if in_etcd else left_of(read.kubernetes, change.selection)
+            left, how = _left(read, change, in_etcd=in_etcd)
         except RemoteError as error:
             return Outcome(result=Result.CANNOT_TELL, evidence=error.message)
         objects = change.before["objects"]
         if left:
             result = Result.NOT_DONE if left >= objects else Result.PARTLY
-            evidence = f"{left} of {objects} events are left"
+            evidence = f"{left} of {objects} events are left{how}"
             return Outcome(result=result, evidence=evidence, measured={"left": left})
         figures = self._paces["etcd" if in_etcd else "api"].figures()
-        slow = {} if through_api is None else {"seconds_each_through_api": round(through_api, 3)}
+        through_api = self._paces["api"].seconds_each() if why_in_etcd else 0.0
+        slow = {"seconds_each_through_api": round(through_api, 3)} if through_api else {}
+        why = f", what was left in etcd itself, for {why_in_etcd}" if why_in_etcd else ""
         return Outcome(
             result=Result.DONE,
-            evidence=f"{objects} events are gone" + _why_in_etcd(through_api) + _others(figures),
+            evidence=f"{objects} events are gone{how}{why}{_others(figures)}",
             measured={"gone": objects, **slow, **figures},
         )
 
 
-def _why_in_etcd(through_api: float | None) -> str:
-    if through_api is None:
-        return ""
-    return (
-        f", what was left in etcd itself, for a deletion through the API server took {show_seconds(through_api)} "
-        f"(limit {show_seconds(DELETION_SLOW_SECONDS)})"
-    )
+def _left(read: ClusterReader, change: Change, *, in_etcd: bool) -> tuple[int, str]:
+    """Return how many of a batch are left, and how that was seen unless as it was deleted.
+
+    What was deleted through the API server is looked for in etcd, where its place is known, when that server does
+    not answer.
+    """
+    otherwise = change.selection.get("otherwise")
+    if in_etcd:
+        return left_in_etcd(read.etcd, otherwise or change.selection), ""
+    try:
+        return left_of(read.kubernetes, change.selection), ""
+    except RemoteError as error:
+        if not otherwise:
+            raise
+        with contextlib.suppress(RemoteError):
+            return left_in_etcd(read.etcd, otherwise), f" (seen in etcd: {error.message})"
+        raise
 
 
 def _others(figures: Mapping[str, float]) -> str:

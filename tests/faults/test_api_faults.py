@@ -1,5 +1,6 @@
 """An API server that is slow, throttles, fails or is cut off in a write: nothing is repeated, and the end is clear."""
 
+import contextlib
 import itertools
 import json
 import re
@@ -9,9 +10,11 @@ import msgspec
 import pytest
 
 from sretool.lab import LabSpec
-from sretool.lab.faults import FaultOptions, raise_fault
+from sretool.lab.faults import FaultOptions, raise_fault, undo_fault
+from sretool.lab.processes import wait_until
 from tests.support.api_gateway import gateway, is_write
 from tests.support.etcd_cluster import running_lab
+from tests.support.filled import results
 from tests.support.http_stub import Reply
 from tests.support.sretool_cli import Sretool
 
@@ -153,7 +156,10 @@ def slow_to_delete(asked, reply):
 def test_what_the_api_server_is_too_slow_to_delete_goes_in_etcd_as_the_plan_says(lab, api, sretool):
     words = flood_of(lab, "tardy", 900)
     planned = " ".join(sretool(*words).stdout.split())
-    assert "where a deletion takes it more than 50 ms, the rest in etcd itself, keys below" in planned
+    assert (
+        "where it goes away, or a deletion takes it more than 50 ms, the rest in etcd itself, keys below"
+        in planned
+    )
     api.after = slow_to_delete
     run = sretool(*words, "--approve", "irreversible")
     assert run.returncode == 0, run.stdout + run.stderr
@@ -171,6 +177,38 @@ def test_what_the_api_server_is_too_slow_to_delete_goes_in_etcd_as_the_plan_says
     through_api, in_etcd = sorted(exported.glob("tardy-*.jsonl"), key=lambda path: path.name.count("."))
     assert len(through_api.read_text().splitlines()) == 900
     assert 900 - 3 * 25 <= len(in_etcd.read_text().splitlines()) < 900
+
+
+def test_from_the_moment_the_api_server_is_away_events_go_in_etcd(lab, base, tmp_path):
+    words, sretool = flood_of(lab, "leaving", 4000), Sretool(base, lab.name, state=tmp_path)
+    flood_of(lab, "staying", 10)
+    running = sretool.start(*words, "--approve", "irreversible")
+    try:
+        assert wait_until(lambda: "delete-events" in outcomes(sretool), seconds=60)
+        raise_fault(lab, "api-down")
+        out, err = running.communicate(timeout=100)
+        assert running.returncode == 0, out + err
+        told = " ".join((out + err).split())
+        assert "what was left in etcd itself, for the API server went away (API server https" in told
+        assert set(outcomes(sretool).values()) == {"done"}
+        assert (count_in_etcd(lab, "leaving"), count_in_etcd(lab, "staying")) == (0, 10)
+    finally:
+        undo_fault(lab, "api-down")
+        if running.poll() is None:
+            running.kill()
+            running.communicate()
+
+
+def outcomes(sretool):
+    """Return what became of the changes so far, by verb."""
+    with contextlib.suppress(IndexError, FileNotFoundError, json.JSONDecodeError):
+        return dict(results(sretool.journal()))
+    return {}
+
+
+def count_in_etcd(lab, namespace):
+    done = lab.etcdctl("get", "--prefix", f"/registry/events/{namespace}/", "--count-only", "-w", "fields")
+    return int(re.search(r'"Count" : (\d+)', done.stdout)[1])
 
 
 def test_a_slow_api_server_deletes_all_of_them_where_etcd_itself_was_not_permitted(lab, api, sretool):

@@ -203,7 +203,7 @@ AWAY = Unknown("https://lab: connection refused")
     [
         (
             "api",
-            "a small GET in 20 ms; where a deletion takes it more than 50 ms, the rest in etcd itself",
+            "a small GET in 20 ms; where it goes away, or a deletion takes it more than 50 ms, the rest in etcd itself",
             {},
         ),
         ("api", "a small GET in 20 ms", {"place": Unknown("encrypted")}),
