@@ -7,7 +7,7 @@ from collections.abc import Iterator
 
 from sretool.clients.etcd import Endpoint, EtcdReads, EtcdWrites, TlsFiles, connect
 from sretool.clients.etcd.connection import Connection
-from sretool.errors import SretoolError
+from sretool.errors import RemoteError, SretoolError
 from sretool.lab import Lab, LabMember
 
 _REQUEST_SECONDS = 5.0  # etcdctl's own command timeout
@@ -24,7 +24,9 @@ def open_connection(lab: Lab, member: LabMember) -> Connection:
 class Client:
     """One client of one member: reads and writes in turn, both through consensus, a short pause between.
 
-    The write deletes a key that does not exist: etcd takes it under NOSPACE too, and no revision is used.
+    The write deletes a key that does not exist: etcd takes it under NOSPACE too, and no revision is used. As
+    etcd's own client does (client/v3/retry.go), a read that was answered «leader changed» is asked again, and a
+    write is sent once.
     """
 
     def __init__(self, lab: Lab, member: LabMember) -> None:
@@ -50,7 +52,7 @@ class Client:
                 if self.requests % 2:
                     writes.delete_range(_MISSING, timeout_seconds=_REQUEST_SECONDS)
                 else:
-                    reads.range_page(_MISSING, limit=1, timeout_seconds=_REQUEST_SECONDS)
+                    _read(reads)
             except SretoolError as error:
                 self.failures.append(f"after {time.monotonic() - answered:.1f} s: {error}")
             else:
@@ -60,6 +62,18 @@ class Client:
             self.requests += 1
             self._ended.wait(_PAUSE_SECONDS)
         self.longest_gap_seconds = max(self.longest_gap_seconds, time.monotonic() - answered)
+
+
+def _read(reads: EtcdReads) -> None:
+    ends = time.monotonic() + _REQUEST_SECONDS
+    while True:
+        try:
+            reads.range_page(_MISSING, limit=1, timeout_seconds=max(ends - time.monotonic(), 0.001))
+        except RemoteError as error:
+            if "leader changed" not in error.message:
+                raise
+        else:
+            return
 
 
 @contextlib.contextmanager
