@@ -20,7 +20,7 @@ from sretool.cluster.event_exports import count_lines
 from sretool.cluster.event_view import read_view
 from sretool.cluster.events import left_of
 from sretool.cluster.stored_events import left_in_etcd
-from sretool.errors import RemoteError
+from sretool.errors import RemoteError, UnreachableError
 from sretool.knowledge import causes
 from sretool.knowledge.event_groups import DELETE_STORED_VERB, EXPORT_VERB, FLOOD, EventView
 from sretool.knowledge.events import event_proposal
@@ -223,8 +223,8 @@ class KubernetesEventCleanup(Step[KubernetesEventCleanupParams, KubernetesEventC
 def _left(read: ClusterReader, change: Change, *, in_etcd: bool) -> tuple[int, str]:
     """Return how many of a batch are left, and how that was seen unless as it was deleted.
 
-    What was deleted through the API server is looked for in etcd, where its place is known, when that server does
-    not answer.
+    What was deleted through the API server is looked for in etcd, where its place is known, when that server gives
+    no answer. One that was reached may still be deleting: then only that nothing is left says something.
     """
     otherwise = change.selection.get("otherwise")
     if in_etcd:
@@ -235,7 +235,9 @@ def _left(read: ClusterReader, change: Change, *, in_etcd: bool) -> tuple[int, s
         if not otherwise:
             raise
         with contextlib.suppress(RemoteError):
-            return left_in_etcd(read.etcd, otherwise), f" (seen in etcd: {error.message})"
+            left = left_in_etcd(read.etcd, otherwise)
+            if not left or isinstance(error, UnreachableError):
+                return left, f" (seen in etcd: {error.message})"
         raise
 
 

@@ -7,7 +7,7 @@ import pytest
 
 from sretool.clock import Deadline
 from sretool.lab import LabSpec
-from sretool.lab.faults import FaultOptions, raise_fault
+from sretool.lab.faults import FaultOptions, raise_fault, undo_fault
 from sretool.model import Result
 from sretool.step import Duration
 from sretool.steps.kubernetes_event_cleanup import KubernetesEventCleanup, KubernetesEventCleanupParams
@@ -122,12 +122,25 @@ def test_a_source_that_still_writes_is_refused(steps, lab):
     assert "deleting cannot help: test wrote" in held.why
 
 
-def test_an_api_server_that_is_away_cannot_tell(lab, steps):
-    change = next(
-        one
-        for one in steps.plan(STEP, params("web", "FailedScheduling")).changes
-        if one.verb == "delete-events"
-    )
+def deletion(steps):
+    """Return a planned change that deletes through the API server."""
+    planned = steps.plan(STEP, params("web", "FailedScheduling")).changes
+    return next(one for one in planned if one.verb == "delete-events")
+
+
+def test_an_api_server_that_gives_no_answer_may_still_be_deleting(steps):
+    change = deletion(steps)
     lab_reader = steps.cluster.reader(Deadline(CLOCK, 0.001))
     CLOCK.pause(0.01)
     assert STEP.observe(lab_reader, change).result is Result.CANNOT_TELL
+
+
+def test_where_nobody_listens_any_more_it_is_looked_for_in_etcd(lab, steps):
+    change = deletion(steps)
+    raise_fault(lab, "api-down")
+    try:
+        outcome = STEP.observe(steps.cluster.reader(Deadline(CLOCK, 30.0)), change)
+    finally:
+        undo_fault(lab, "api-down")
+    assert outcome.result is Result.NOT_DONE
+    assert "events are left (seen in etcd: API server" in outcome.evidence
