@@ -16,7 +16,7 @@ from sretool.step.units import Duration
 from sretool.steps.etcd_latency import EtcdLatency, EtcdLatencyFacts, EtcdLatencyParams
 from tests.support.background_writer import writing
 from tests.support.etcd_cluster import running_lab
-from tests.support.promptly import promptly
+from tests.support.promptly import promptly, seen
 
 pytestmark = [pytest.mark.real, pytest.mark.faults]
 
@@ -76,7 +76,7 @@ def test_a_fault_gives_its_cause_and_no_other(lab, fault, role, cause):
         at_fault = role_names(lab)[role]
         raise_fault(lab, fault, at_fault)
         time.sleep(SETTLE_SECONDS)
-        facts = look(lab)
+        facts = seen(lambda: look(lab), as_expected=lambda facts: facts.causes == (cause,))
     assert (cause,) == facts.causes
     assert [at_fault] == [one.subject for one in findings(facts) if one.verdict == cause]
     assert facts.leader_disk_slow is (cause == "disk-slow-leader")
@@ -89,7 +89,7 @@ def test_lost_packets_are_found_in_an_etcd_that_nobody_writes_to(lab, role):
     at_fault = role_names(lab)[role]
     raise_fault(lab, "loss", at_fault)
     time.sleep(SETTLE_SECONDS)
-    facts = look(lab)
+    facts = seen(lambda: look(lab), as_expected=lambda facts: facts.causes == ("network-node",))
     assert facts.causes == ("network-node",)
     assert facts.slow_network_members == (at_fault,)
 
@@ -100,7 +100,7 @@ def test_two_slow_disks_of_three_hold_up_every_commit(lab):
     with writing(lab):
         for name in ("m1", "m2"):
             raise_fault(lab, "slow-disk", name)
-        facts = look(lab)
+        facts = seen(lambda: look(lab), as_expected=lambda facts: facts.causes == ("disk-slow-majority",))
     assert facts.causes == ("disk-slow-majority",)
     assert facts.slow_disk_members == ("m1", "m2")
 

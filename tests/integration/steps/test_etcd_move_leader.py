@@ -14,6 +14,7 @@ from sretool.step import Duration
 from sretool.steps.etcd_move_leader import EtcdMoveLeader, EtcdMoveLeaderParams
 from tests.support.background_writer import writing
 from tests.support.etcd_cluster import running_lab
+from tests.support.promptly import seen
 from tests.support.steps_on_a_lab import StepDriver, StepsOnALab
 
 pytestmark = [
@@ -40,7 +41,7 @@ def test_leadership_leaves_a_slow_disk_once_and_a_good_one_keeps_it(lab):
         assert driver.plan().waves == ()
         raise_fault(lab, "slow-disk", old_leader, FaultOptions(milliseconds=300))
         try:
-            ((change, outcome),) = driver.carry_out()
+            ((change, outcome),) = seen(driver.carry_out, as_expected=bool)
             again = StepDriver(steps, EtcdMoveLeader(), PARAMS).plan()
         finally:
             undo_fault(lab, "slow-disk", old_leader)
