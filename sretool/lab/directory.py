@@ -65,12 +65,16 @@ def write_faults(lab_dir: Path, faults: tuple[RaisedFault, ...]) -> None:
     write_whole(lab_dir / "faults.json", msgspec.json.encode(faults))
 
 
+def unfinished(path: Path) -> Path:
+    """Return where `write_whole` writes what `path` will hold: a kill leaves it there."""
+    return path.with_name(f".{path.name}.new")
+
+
 def write_whole(path: Path, content: bytes) -> None:
     """Replace a file at once; a reader sees the old content or the new."""
-    new = path.with_name(f".{path.name}.new")
     try:
-        new.write_bytes(content)
-        new.replace(path)
+        unfinished(path).write_bytes(content)
+        unfinished(path).replace(path)
     except OSError as error:
         raise StateError(f"{path} cannot be written: {error}") from error
 

@@ -18,6 +18,7 @@ from sretool.lab.directory import (
     locked,
     read_faults,
     read_record,
+    unfinished,
     write_faults,
     write_record,
     write_whole,
@@ -122,6 +123,7 @@ def _down(name: str, home: LabHome) -> bool:
             remove_packet_rules(block)
         remove_unfinished_builds(home.cache)
         entry = home.cluster_file(name)
+        unfinished(entry).unlink(missing_ok=True)
         if is_cluster_entry_of(entry, lab_dir):
             entry.unlink(missing_ok=True)
             found = True

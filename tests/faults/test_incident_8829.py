@@ -11,6 +11,7 @@ import pytest
 
 from sretool.lab import LabSpec
 from sretool.lab.control_plane import CONTROLLER_MANAGER, SCHEDULER
+from sretool.lab.processes import wait_until
 from tests.support.background_writer import writing
 from tests.support.etcd_cluster import running_lab
 from tests.support.filled import alarms, empty, fault, fill, statuses
@@ -122,6 +123,12 @@ def calm_down(lab):
         time.sleep(0.2)
 
 
+def was_scaled(sretool):
+    """Tell whether the run scaled; it drops that when the autoscaler that it has held did so first."""
+    dropped = [record["body"]["key"] for record in sretool.journal() if record["kind"] == "dropped"]
+    return not any("/scale/" in key for key in dropped)
+
+
 def deeds(sretool):
     """Return stage, verb and result of every outcome, in order."""
     return [
@@ -172,12 +179,9 @@ def test_without_nospace_the_source_is_stopped_first_and_every_cause_is_named(la
         # What this disk needs is a new one, which nobody has put in.
         assert done.returncode == (9 if verdict else 0), done.stdout + done.stderr
     order = list(dict.fromkeys((stage, verb) for stage, verb, result in deeds(sretool) if result == "done"))
-    assert order[:4] == [
-        ("stop", "cap-hpa"),
-        ("stop", "scale"),
-        ("drain", "export-events"),
-        ("drain", "delete-events"),
-    ]
+    scaled = [("stop", "scale")] if was_scaled(sretool) else []
+    expected = [("stop", "cap-hpa"), *scaled, ("drain", "export-events"), ("drain", "delete-events")]
+    assert order[: len(expected)] == expected
     assert bounds(lab) == (20, 20, 20), "the autoscaler has put replicas back"
     told = report(sretool)
     numbers = {one["name"]: (one["before"], one["after"]) for one in told["numbers"]}
@@ -187,7 +191,8 @@ def test_without_nospace_the_source_is_stopped_first_and_every_cause_is_named(la
 
     undone = sretool("undo", sretool.run_ids()[-1], "--approve", "disruptive")
     assert undone.returncode == 0, undone.stdout + undone.stderr
-    assert bounds(lab) == (REPLICAS, REPLICAS, REPLICAS)
+    # What the autoscaler has scaled down it scales up again, in its own time.
+    assert wait_until(lambda: bounds(lab) == (REPLICAS,) * 3, seconds=0 if scaled else 60, every=0.5)
     markdown = sretool("report", sretool.run_ids()[-1]).stdout
     assert "## What was not done, and why" in markdown
     assert "| replicas wanted | 120 | 20 |" in markdown
@@ -204,7 +209,7 @@ def test_with_nospace_etcd_comes_first_and_a_killed_playbook_is_resumed_to_the_s
     assert done.returncode == 0, done.stdout + done.stderr
     verbs = [verb for stage, verb, result in deeds(sretool) if (stage, result) == ("stop", "done")]
     assert verbs.index("compact") < verbs.index("defragment") < verbs.index("disarm") < verbs.index("cap-hpa")
-    assert verbs[-2:] == ["cap-hpa", "scale"]
+    assert verbs[verbs.index("cap-hpa") :] == ["cap-hpa", *(["scale"] if was_scaled(sretool) else [])]
     assert gates(sretool)[:2] == [("stop", True)] * 2, (
         "one approval for all of the stage, and one more after the crash"
     )

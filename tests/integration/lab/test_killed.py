@@ -13,7 +13,7 @@ from pathlib import Path
 import pytest
 
 from sretool.lab import Lab, LabHome, LabSpec, down, open_lab, processes, up
-from sretool.lab.directory import locked
+from sretool.lab.directory import locked, unfinished
 from sretool.lab.processes import Running, find, send
 from tests.support.etcd_cluster import hermetic_environment, hermetic_home, running_lab, tell
 
@@ -98,6 +98,15 @@ def test_up_with_kubernetes_is_killed(tmp_path, point, then):
     finally:
         down("lab", home)
     assert_nothing_is_left(tmp_path)
+
+
+def test_what_a_kill_left_of_the_cluster_entry_goes_with_the_lab(tmp_path):
+    home = hermetic_home(tmp_path)
+    half = unfinished(home.cluster_file("lab"))
+    half.parent.mkdir(parents=True)
+    half.write_text("cluster: la")
+    down("lab", home)
+    assert not half.exists()
 
 
 @pytest.mark.parametrize("milliseconds", [60, 110, 140, 170, 200, 250])
