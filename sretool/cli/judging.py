@@ -8,6 +8,7 @@ from sretool.cluster.state import read_etcd_state
 from sretool.engine.lock import find_holder
 from sretool.engine.runs import locks_folder
 from sretool.knowledge.guards import GuardAnswer, GuardContext, judge
+from sretool.knowledge.words import first_of
 from sretool.model import Change, Effect, EtcdState, Risk
 
 _SECONDS = 10.0
@@ -36,9 +37,10 @@ def judge_etcd(entry: ClusterEntry) -> Verdict:
     against = [one for one in _answers(state) if one.verdict != "pass" and one.rule != _DISK_RULE]
     if against:
         no = "no" if against[0].verdict == "refuse" else "not now"
-        reason, _, _ = against[0].reason.partition(" (--accept")  # nobody is asked here
-        more = f"; and {len(against) - 1} more" if len(against) > 1 else ""
-        return Verdict(sentence=f"{no}: {against[0].rule}: {reason}{more}", exit_code=4)
+        told = [
+            f"{one.rule}: {one.reason.partition(' (--accept')[0]}" for one in against
+        ]  # nobody is asked here
+        return Verdict(sentence=f"{no}: {first_of(told, most=1)}", exit_code=4)
     reasons = [one.reason for one in _answers(state) if one.rule in _TELLING]
     return Verdict(sentence=f"may be touched: {'; '.join(reasons)}", exit_code=0)
 

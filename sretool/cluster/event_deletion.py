@@ -91,18 +91,18 @@ def _why_away(write: KubernetesWriter, selection: Mapping[str, Any]) -> str:
 
     One that is being stopped still listens for a while, and answers nobody.
     """
-    ends = time.monotonic() + (_LEAVING_SECONDS if selection.get("otherwise") else 0.0)
-    while time.monotonic() < ends:
+    ends = time.monotonic() + _LEAVING_SECONDS
+    while selection.get("otherwise") and time.monotonic() < ends:
         try:
             write.read_one_object()
         except TlsError:
-            return ""
+            break
         except UnreachableError as error:
             return f"the API server went away ({error.message})"
         except RemoteError:
             threading.Event().wait(_ASK_AGAIN_SECONDS)
         else:
-            return ""
+            break
     return ""
 
 

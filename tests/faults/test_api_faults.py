@@ -1,6 +1,5 @@
 """An API server that is slow, throttles, fails or is cut off in a write: nothing is repeated, and the end is clear."""
 
-import contextlib
 import itertools
 import json
 import re
@@ -11,10 +10,9 @@ import pytest
 
 from sretool.lab import LabSpec
 from sretool.lab.faults import FaultOptions, raise_fault, undo_fault
-from sretool.lab.processes import wait_until
 from tests.support.api_gateway import gateway, is_write
 from tests.support.etcd_cluster import running_lab
-from tests.support.filled import results
+from tests.support.filled import keys_in_etcd, results
 from tests.support.http_stub import Reply
 from tests.support.sretool_cli import Sretool
 
@@ -184,31 +182,20 @@ def test_from_the_moment_the_api_server_is_away_events_go_in_etcd(lab, base, tmp
     flood_of(lab, "staying", 10)
     running = sretool.start(*words, "--approve", "irreversible")
     try:
-        assert wait_until(lambda: "delete-events" in outcomes(sretool), seconds=60)
+        sretool.wait_for_record("outcome", verb="delete-events")
         raise_fault(lab, "api-down")
         out, err = running.communicate(timeout=100)
         assert running.returncode == 0, out + err
         told = " ".join((out + err).split())
         assert "what was left in etcd itself, for the API server went away (API server https" in told
-        assert set(outcomes(sretool).values()) == {"done"}
-        assert (count_in_etcd(lab, "leaving"), count_in_etcd(lab, "staying")) == (0, 10)
+        assert {result for _, result in results(sretool.journal())} == {"done"}
+        kept = [keys_in_etcd(lab, f"/registry/events/{one}/") for one in ("leaving", "staying")]
+        assert kept == [0, 10]
     finally:
         undo_fault(lab, "api-down")
         if running.poll() is None:
             running.kill()
             running.communicate()
-
-
-def outcomes(sretool):
-    """Return what became of the changes so far, by verb."""
-    with contextlib.suppress(IndexError, FileNotFoundError, json.JSONDecodeError):
-        return dict(results(sretool.journal()))
-    return {}
-
-
-def count_in_etcd(lab, namespace):
-    done = lab.etcdctl("get", "--prefix", f"/registry/events/{namespace}/", "--count-only", "-w", "fields")
-    return int(re.search(r'"Count" : (\d+)', done.stdout)[1])
 
 
 def test_a_slow_api_server_deletes_all_of_them_where_etcd_itself_was_not_permitted(lab, api, sretool):

@@ -4,7 +4,6 @@ import json
 import os
 import signal
 import subprocess
-import time
 
 import pytest
 
@@ -62,18 +61,6 @@ def counts(lab):
 
 def leader(lab):
     return next(name for name, one in statuses(lab).items() if one["leader"] == one["header"]["member_id"])
-
-
-def wait_for_record(tool, kind, seconds=30):
-    ends = time.monotonic() + seconds
-    while time.monotonic() < ends:
-        try:
-            if any(record["kind"] == kind for record in tool.journal()):
-                return
-        except (IndexError, FileNotFoundError, json.JSONDecodeError):
-            pass
-        time.sleep(0.01)
-    raise AssertionError(f"no record {kind} in {seconds} s")
 
 
 def test_every_member_is_defragmented_once_the_leader_last(lab, sretool, fragmented, tmp_path):
@@ -153,7 +140,7 @@ def test_the_plan_of_another_cluster_is_refused(lab, sretool, fragmented, tmp_pa
 def test_the_second_of_two_runs_is_refused_and_names_the_first(lab, sretool, fragmented, tmp_path):
     first = sretool.start("runbook", book(tmp_path), "--approve", "disruptive")
     try:
-        wait_for_record(sretool, "intent")
+        sretool.wait_for_record("intent")
         os.kill(first.pid, signal.SIGSTOP)
         second = sretool("runbook", book(tmp_path), "--approve", "disruptive")
     finally:
@@ -170,7 +157,7 @@ def test_one_signal_finishes_the_change_in_flight_and_can_be_resumed(
 ):
     before = counts(lab)
     running = sretool.start("runbook", book(tmp_path), "--approve", "disruptive")
-    wait_for_record(sretool, "intent")
+    sretool.wait_for_record("intent")
     running.send_signal(number)
     out, error = running.communicate(timeout=60)
     assert running.returncode == code, out + error

@@ -48,3 +48,10 @@ def results(records):
         for record in records
         if record["kind"] == "outcome"
     ]
+
+
+def keys_in_etcd(lab: Lab, prefix: str) -> int:
+    """Return how many keys begin with `prefix`."""
+    answer = lab.etcdctl("get", "--prefix", "--keys-only", prefix)
+    assert answer.returncode == 0, answer.stderr
+    return len(answer.stdout.split())

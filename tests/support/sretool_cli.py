@@ -6,6 +6,8 @@ import subprocess
 import sys
 from pathlib import Path
 
+from sretool.lab.processes import wait_until
+
 ROOT = Path(__file__).parents[2]
 TIME_LIMIT_SECONDS = 110
 
@@ -65,6 +67,18 @@ class Sretool:
         """Return the records of a run (the newest when none is named)."""
         runs = sorted((self.state / "sretool" / "runs").glob(f"{run_id}*/journal.jsonl"))
         return [json.loads(line) for line in runs[-1].read_text().splitlines()]
+
+    def wait_for_record(self, kind, *, verb="", seconds=60):
+        """Wait until the newest run's journal has a record of `kind`, of a change with `verb` if that is given."""
+
+        def is_there():
+            try:
+                records = self.journal()
+            except (IndexError, ValueError):  # not begun, or a line half written
+                return False
+            return any(one["kind"] == kind and verb in ("", one["body"].get("verb")) for one in records)
+
+        assert wait_until(is_there, seconds=seconds), f"no record {kind} {verb} in {seconds} s"
 
     def run_ids(self):
         return sorted(path.name for path in (self.state / "sretool" / "runs").glob("*"))

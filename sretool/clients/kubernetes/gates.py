@@ -57,7 +57,9 @@ class ReadGate:
             url,
             None,
             timeout_seconds=timeout_seconds,
-            connect=lambda _, port, *, ends: open_forward(self._connection, pod, port, ends=ends),
+            connect=lambda _, port, *, ends: open_forward(
+                self._connection, pod, port, timeout_seconds=timeout_seconds, ends=ends
+            ),
         )
 
 

@@ -3,7 +3,6 @@
 import contextlib
 import socket
 import threading
-import time
 
 from sretool.clients.kubernetes.connection import Connection
 from sretool.clients.kubernetes.exec import Container
@@ -17,9 +16,12 @@ _PORT_BYTES = 2  # each channel begins with the port's number
 _CHUNK_BYTES = 1 << 16
 
 
-def open_forward(connection: Connection, pod: Container, port: int, *, ends: float) -> socket.socket:
+def open_forward(
+    connection: Connection, pod: Container, port: int, *, timeout_seconds: float, ends: float
+) -> socket.socket:
     """Return a socket whose other end is `port` of the pod, until `ends` (of `time.monotonic`).
 
+    That is the end of `timeout_seconds`, which the errors tell.
     RemoteError when the API server does not forward. What the pod's side then says against it, such as a port on
     which nobody listens, ends the socket without a byte.
     """
@@ -28,8 +30,9 @@ def open_forward(connection: Connection, pod: Container, port: int, *, ends: flo
         Request(method="GET", path=pod.path("portforward")),
         [("ports", str(port))],
         protocols=(_PROTOCOL,),
-        timeout_seconds=max(0.001, ends - time.monotonic()),
+        timeout_seconds=timeout_seconds,
         writes=False,
+        ends=ends,
     )
     ours, theirs = socket.socketpair()
     for target in (_from_pod, _to_pod):

@@ -98,11 +98,15 @@ def open_stream(
     protocols: Sequence[str],
     timeout_seconds: float,
     writes: bool,
+    ends: float | None = None,
 ) -> tuple[ChannelStream, Sent]:
-    """Ask for `request` with `parameters`, which may repeat a name, and return the stream that it becomes."""
+    """Ask for `request` with `parameters`, which may repeat a name, and return the stream that it becomes.
+
+    `ends` (of `time.monotonic`) is given where the timeout has begun before.
+    """
     import websocket
 
-    ends = time.monotonic() + timeout_seconds
+    ends = time.monotonic() + timeout_seconds if ends is None else ends
     url, headers, client = connection.addressed(request)
     sent = Sent(
         request=str(request), server=connection.open(), timeout_seconds=timeout_seconds, writes=writes

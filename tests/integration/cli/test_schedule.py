@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 import yaml
 
-from sretool.lab import LabSpec, processes
+from sretool.lab import LabSpec
 from sretool.lab.faults import raise_fault, undo_fault
 from tests.support.etcd_cluster import running_lab
 from tests.support.filled import statuses
@@ -97,16 +97,6 @@ def run(sretool, kind, **kwargs):
     return process.returncode, " ".join(out.split())
 
 
-def wait_for_intent(tool, seconds=60):
-    def intended():
-        try:
-            return any(one["kind"] == "intent" for one in tool.journal())
-        except (IndexError, ValueError):  # not begun, or a line half written
-            return False
-
-    assert processes.wait_until(intended, seconds=seconds, every=0.02)
-
-
 @pytest.fixture
 def fragmented(lab):
     Sretool(lab.base, lab.name)("lab", "fault", "--name", lab.name, "fragment", "m1", "--size", "16Mi")
@@ -177,7 +167,7 @@ def test_without_a_voter_to_spare_it_is_refused(lab, sretool, fragmented):
 def test_the_scheduler_s_sigterm_ends_it_with_a_clean_journal(lab, sretool, fragmented):
     process = begin(sretool, "cronjob")
     try:
-        wait_for_intent(sretool)
+        sretool.wait_for_record("intent")
         process.send_signal(signal.SIGTERM)
         out, _ = process.communicate(timeout=110)
     finally:

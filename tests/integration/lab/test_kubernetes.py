@@ -22,6 +22,7 @@ from sretool.lab.kubernetes_binaries import COMPONENTS, require_kubernetes
 from sretool.lab.nodes import report_running
 from sretool.lab.rest import Api
 from tests.support.etcd_cluster import hermetic_environment, hermetic_home, running_lab, tell
+from tests.support.filled import keys_in_etcd
 
 # Building Kubernetes for the first time takes minutes.
 pytestmark = [pytest.mark.real, pytest.mark.slow, pytest.mark.timeout(900)]
@@ -60,12 +61,6 @@ def states(lab: Lab) -> dict[str, str]:
     return {one.name: one.state for one in lab.component_status()}
 
 
-def etcd_keys(lab: Lab, prefix: str) -> int:
-    answer = lab.etcdctl("get", "--prefix", "--keys-only", prefix)
-    assert answer.returncode == 0, answer.stderr
-    return len(answer.stdout.split())
-
-
 def test_every_program_is_well_and_told_by_status(lab, base, monkeypatch):
     assert set(states(lab).values()) == {"running"}
     for name, value in hermetic_environment(base).items():
@@ -77,9 +72,9 @@ def test_every_program_is_well_and_told_by_status(lab, base, monkeypatch):
 
 def test_the_api_server_keeps_its_objects_in_the_labs_etcd_under_registry(lab, api):
     api.create(f"{NAMESPACES}/default/configmaps", {"metadata": {"name": "kept"}, "data": {"a": "b"}})
-    assert etcd_keys(lab, "/registry/configmaps/default/kept") == 1
+    assert keys_in_etcd(lab, "/registry/configmaps/default/kept") == 1
     api.delete(f"{NAMESPACES}/default/configmaps/kept")
-    assert etcd_keys(lab, "/registry/configmaps/default/kept") == 0
+    assert keys_in_etcd(lab, "/registry/configmaps/default/kept") == 0
 
 
 def test_the_api_server_serves_on_when_a_member_is_killed(lab, api):
@@ -203,7 +198,7 @@ def test_a_flood_is_read_by_the_api_server_and_drained(lab, api):
     assert undo_fault(lab, "event-flood") == "99999 events deleted, 1 namespace removed"
     with pytest.raises(NotFoundError):
         api.get(f"{NAMESPACES}/noisy")
-    assert etcd_keys(lab, "/registry/events/default/flood-") == 0
+    assert keys_in_etcd(lab, "/registry/events/default/flood-") == 0
 
 
 def test_a_runaway_fails_to_schedule_and_its_autoscaler_puts_replicas_back(lab, api):
