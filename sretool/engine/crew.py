@@ -1,5 +1,6 @@
 """Threads that act or look side by side, and tell of it to the one thread that keeps the journal."""
 
+import contextlib
 import dataclasses
 import signal
 import threading
@@ -9,6 +10,7 @@ from typing import Generic, TypeVar
 
 Job = TypeVar("Job")
 News = TypeVar("News")
+_WAIT_SECONDS = 0.2
 
 
 @dataclasses.dataclass(frozen=True)
@@ -35,8 +37,14 @@ class Crew(Generic[Job, News]):
         self._given.put(job)
 
     def news(self) -> list[News | Broken[Job]]:
-        """Wait until one of the threads tells something; return all that was told."""
-        return [self._news.get(), *self.news_at_hand()]
+        """Wait until one of the threads tells something; return all that was told.
+
+        No single wait is long: Python acts on a signal between two of them where the signal did not end the wait,
+        because it came just before it or another thread took it.
+        """
+        while True:
+            with contextlib.suppress(Empty):
+                return [self._news.get(timeout=_WAIT_SECONDS), *self.news_at_hand()]
 
     def news_at_hand(self) -> list[News | Broken[Job]]:
         """Return what was told, without waiting."""
