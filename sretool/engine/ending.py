@@ -12,6 +12,7 @@ from sretool.runbook.model import Runbook, VerdictNext
 
 # When several hold, the first of these is the exit code.
 PRECEDENCE = (1, 2, 7, 130, 143, 5, 6, 4, 8, 3, 9, 0)
+UNKNOWN_WRITE = "what became of a write is not known yet"
 
 
 class Ending(msgspec.Struct, frozen=True, kw_only=True):

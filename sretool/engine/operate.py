@@ -8,7 +8,7 @@ import msgspec
 from sretool.engine import events
 from sretool.engine.carry import Carrier, HeldError, StoppedError, require_same_cluster
 from sretool.engine.context import Run
-from sretool.engine.ending import Ending, declined, ending_of_look, ending_of_verify
+from sretool.engine.ending import UNKNOWN_WRITE, Ending, declined, ending_of_look, ending_of_verify
 from sretool.engine.fates import Fate
 from sretool.engine.guards import Guards
 from sretool.engine.journal import Record, done_outcomes
@@ -87,7 +87,7 @@ class Operation:
         if touched == Touched.NOTHING or not is_unfinished(self.records):
             return ending
         is_unknown = touched == Touched.UNKNOWN
-        why = "what became of a write is not known yet" if is_unknown else "it is still stopped part-way"
+        why = UNKNOWN_WRITE if is_unknown else "it is still stopped part-way"
         then = "" if ending.exit_code == 3 else ending.then  # that says how to begin anew
         return msgspec.structs.replace(
             ending,

@@ -4,7 +4,7 @@ from collections.abc import Iterator, Sequence
 
 import msgspec
 
-from sretool.engine.ending import PRECEDENCE, Ending, next_steps
+from sretool.engine.ending import PRECEDENCE, UNKNOWN_WRITE, Ending, next_steps
 from sretool.engine.journal import done_outcomes
 from sretool.engine.plan import Plan
 from sretool.engine.planner import merge_findings
@@ -30,6 +30,13 @@ def conclude(run: PlaybookRun, again: LookAgain | None, *, may_ask: bool) -> End
         endings.append(Ending(exit_code=8, sentence=f"the look afterwards: {again.blind}"))
     endings += _of_findings(run, findings, touched=touched, has_looked=bool(plans))
     ending = min(endings, key=lambda one: PRECEDENCE.index(one.exit_code))
+    if touched == Touched.UNKNOWN and PRECEDENCE.index(ending.exit_code) > PRECEDENCE.index(7):
+        ending = msgspec.structs.replace(
+            ending,
+            exit_code=7,
+            sentence=f"{UNKNOWN_WRITE}: {ending.sentence}",
+            then=f"sretool resume {run.id}; {ending.then}",
+        )
     return msgspec.structs.replace(
         ending,
         touched=touched,

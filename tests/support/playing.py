@@ -39,7 +39,8 @@ class Seen(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class World:
-    """What steps see and change. `on_look` and `on_change` may raise, and see each look and change before it is made."""
+    """What steps see and change. `on_look`, `on_change` and `on_observe` may raise, and see each look, change and observation
+    before it is made."""
 
     def __init__(self) -> None:
         self.wrong: Known[bool] = True
@@ -47,6 +48,7 @@ class World:
         self.things: set[str] = set()
         self.on_look: Callable[[str], None] = lambda _runbook: None
         self.on_change: Callable[[Change], None] = lambda _change: None
+        self.on_observe: Callable[[Change], None] = lambda _change: None
 
     def seen(self) -> Seen:
         return Seen(wrong=self.wrong, things=len(self.things))
@@ -96,6 +98,7 @@ def steps_of(world: World):
                 world.things.discard(change.object)
 
         def observe(self, read, change):
+            world.on_observe(change)
             done = (change.object in world.things) == bool(change.after["there"])
             return Outcome(result=Result.DONE if done else Result.NOT_DONE, evidence="looked")
 

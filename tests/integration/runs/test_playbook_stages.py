@@ -120,6 +120,20 @@ def test_a_second_ctrl_c_inside_a_change_leaves_it_unknown(lab, world):
     assert world.things == {"a", "b"}
 
 
+@pytest.mark.parametrize("blind", ["look", "a", ""])
+def test_a_write_of_unknown_outcome_stays_unknown_while_a_resume_cannot_look_or_is_told_no(lab, world, blind):
+    world.on_observe = silent
+    playing = Playing(lab, world, MEND)
+    assert playing.run(yes).exit_code == 7
+    world.on_look = lambda runbook: silent(runbook) if runbook == blind else None
+    ending = playing.resume(no)
+    assert (ending.exit_code, ending.touched) == (7, Touched.UNKNOWN), ending
+    assert ending.then.startswith(f"sretool resume {playing.id}; ")
+    world.on_look = world.on_observe = lambda _one: None
+    assert playing.resume(yes).exit_code == 0
+    assert world.things == {"a", "b"}
+
+
 def test_a_ctrl_c_ends_after_the_change_under_way_and_the_resume_makes_the_rest(lab, world):
     world.on_change = lambda _change: os.kill(os.getpid(), signal.SIGINT)
     playing = Playing(lab, world, MEND)
