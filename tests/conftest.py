@@ -5,6 +5,7 @@ import os
 import pytest
 
 _DROPPED = ("SRETOOL_", "ETCDCTL_", "KUBE")
+_QUICK = ("unit", "steps", "typing")
 _MOST_RERUNS = 3  # more are no chance
 
 
@@ -25,6 +26,12 @@ def hermetic_home(tmp_path, monkeypatch):
 def base(request, tmp_path_factory):
     """The folder of one module's labs, their cluster files, and what else its tests share."""
     return tmp_path_factory.mktemp(request.module.__name__.rpartition(".test_")[2] or "base")
+
+
+def pytest_collection_modifyitems(config, items):
+    """Take files that need real servers first: no worker waits at the end for the other's last long one."""
+    quick = [config.rootpath / "tests" / name for name in _QUICK]
+    items.sort(key=lambda item: any(item.path.is_relative_to(folder) for folder in quick))
 
 
 def _reruns(config):
