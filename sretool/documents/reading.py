@@ -12,6 +12,7 @@ MAX_CHARACTERS = 256 * 1024
 MAX_DEPTH = 20
 MAX_NODES = 20_000
 
+_TEMPLATE = re.compile(r"\{\{[^{}\n]*\}\}")
 _UNPRINTABLE = "[^\t\n\r\x20-\x7e\x85\xa0-\ud7ff\ue000-\ufefe\uff00-\ufffd\U00010000-\U0010ffff]"
 
 
@@ -159,7 +160,9 @@ class _Builder:
     def _start(self, event: Any, position: Position, values: dict[str, Any] | list[Any]) -> None:
         self._check(event, position)
         if self._open and isinstance(self._open[-1].values, dict) and self._open[-1].key is None:
-            self._problems.fail(position, "a key is a word, not a mapping or list")
+            template = _TEMPLATE.match(self._text, max(event.start_mark.index - 1, 0))
+            hint = f': quote it, "{_short(template[0])}"' if template else ""
+            self._problems.fail(position, f"a key is a word, not a mapping or list{hint}")
         if len(self._open) >= MAX_DEPTH:
             self._problems.fail(position, f"nested deeper than {MAX_DEPTH} levels")
         path = self._place(position, values, "")

@@ -1,13 +1,13 @@
 """Compiles the conditions of a runbook's steps, and points at the character where one is wrong."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 from sretool.documents import Document, NodePath, Problems
 from sretool.runbook.expressions import Compiler, Condition
 from sretool.runbook.model import ParamSpec
 from sretool.runbook.params import KINDS
-from sretool.runbook.references import Fault, Kind, check_reference, fact_kinds, find_references
+from sretool.runbook.references import Fault, Kind, Reference, check_reference, fact_kinds, find_references
 from sretool.step import AnyStep
 
 _WIDEST = 100
@@ -62,20 +62,29 @@ class _Scope:
     def compile(
         self, text: str, *, step: str, earlier: Mapping[str, Mapping[str, Kind] | None]
     ) -> Condition | Sequence[Fault]:
-        if "{{" in text:
-            return [Fault(text.index("{{"), "a condition takes params.NAME as it is, without {{ }}")]
-        references = tuple(find_references(text))
-        checked = (
-            check_reference(one, step=step, earlier=earlier, all_steps=self._steps, params=self._params)
-            for one in references
-        )
-        faults = [fault for fault in checked if fault]
-        if faults or any(one.name not in self._names for one in references):
-            # A name without a type belongs to a step or parameter that has its own problem.
-            return faults
+        def wrong(one: Reference) -> Fault | None:
+            return check_reference(
+                one, step=step, earlier=earlier, all_steps=self._steps, params=self._params
+            )
+
         if self._compiler is None:
             self._compiler = Compiler(self._names)
-        return self._compiler.compile(text)
+        return compile_condition(text, self._compiler, wrong)
+
+
+def compile_condition(
+    text: str, compiler: Compiler, wrong: Callable[[Reference], Fault | None]
+) -> Condition | Sequence[Fault]:
+    """Return the condition, or everything that is wrong with it: with its mentions, and with the rest."""
+    mentions = tuple(find_references(text, compiler.forms))
+    faults = [fault for one in mentions if (fault := wrong(one))]
+    if "{{" in text:
+        return [Fault(text.index("{{"), "a condition takes params.NAME as it is, without {{ }}"), *faults]
+    # A name without a type is wrong, or belongs to a step or parameter that has its own problem.
+    answer = compiler.compile(text, [one.name for one in mentions if one.name not in compiler.kinds])
+    if isinstance(answer, Condition):
+        return faults or answer
+    return [*faults, *answer]
 
 
 def point(document: Document, problems: Problems, path: NodePath, text: str, faults: Sequence[Fault]) -> None:

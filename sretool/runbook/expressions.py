@@ -1,7 +1,7 @@
 """Conditions in CEL, Kubernetes' expression language, with three values. The only home of cel_expr_python."""
 
 import re
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from typing import Any
 
 import msgspec
@@ -93,22 +93,34 @@ class Compiler:
             Kind.TEXT: cel.Type.STRING,
             Kind.TEXTS: cel.Type.List(cel.Type.STRING),
         }
-        self._kinds = dict(kinds)
-        self._forms = forms
-        self._environment = cel.NewEnv(variables={name: types[kind] for name, kind in kinds.items()})
+        self.kinds = dict(kinds)
+        self.forms = forms
+        self._cel = cel
+        self._types = {name: types[kind] for name, kind in kinds.items()}
+        self._environment = cel.NewEnv(variables=self._types)
 
-    def compile(self, text: str) -> Condition | Sequence[Fault]:
-        """Return the condition, or what is wrong with it and where."""
+    def compile(self, text: str, untyped: Collection[str] = ()) -> Condition | Sequence[Fault]:
+        """Return the condition, or what is wrong with it and where.
+
+        With mentions that are `untyped` there is no condition, only what is wrong whatever their types are.
+        """
         if len(text) > MAX_CHARACTERS:
             return [Fault(0, f"{len(text)} characters: a condition has at most {MAX_CHARACTERS}")]
         try:
-            program = self._environment.compile(text)
+            program = self._environment_with(untyped).compile(text)
         except RuntimeError as error:
-            return _faults(text, str(error), self._forms) or [Fault(0, f"no valid condition: {error}")]
+            return _faults(text, str(error), self.forms) or [Fault(0, f"no valid condition: {error}")]
         result = program.return_type().name()
-        if result != "BOOL":
+        if result != "BOOL" and not (untyped and result == "DYN"):
             return [Fault(0, f"a condition is true or false, this is {_type_word(result)}")]
-        return Condition(text, program, find_references(text, self._forms), self._kinds)
+        if untyped:
+            return []
+        return Condition(text, program, find_references(text, self.forms), self.kinds)
+
+    def _environment_with(self, untyped: Collection[str]) -> Any:
+        if not untyped:
+            return self._environment
+        return self._cel.NewEnv(variables=self._types | dict.fromkeys(untyped, self._cel.Type.DYN))
 
 
 def _value(

@@ -26,6 +26,14 @@ def find_playbook(name_or_path: str) -> tuple[str, str]:
     return _find(name_or_path, "playbook", list_playbooks())
 
 
+def beside(origin: str, name_or_path: str) -> str:
+    """Return a name as it is, and a path that stands in the file `origin` as seen from the working directory."""
+    folder = os.path.dirname(origin)  # noqa: PTH120 - Path drops a leading ./, without which a path may be a name
+    if not folder or not _is_path(name_or_path):
+        return name_or_path
+    return os.path.join(folder, name_or_path.removeprefix("./"))  # noqa: PTH118 - as above
+
+
 def list_runbooks() -> tuple[tuple[str, str], ...]:
     """Return name and path of every runbook that a name finds, sorted within each folder.
 
@@ -46,9 +54,11 @@ def list_playbooks() -> tuple[tuple[str, str], ...]:
 
 def _find(name_or_path: str, what: str, listed: tuple[tuple[str, str], ...]) -> tuple[str, str]:
     if _is_path(name_or_path):
-        return read_file(Path(name_or_path)), name_or_path
+        return read_file(Path(name_or_path), origin=name_or_path), name_or_path
     known = dict(reversed(listed))
     origin = known.get(name_or_path)
+    if origin is None and what == "runbook" and name_or_path in dict(list_playbooks()):
+        raise UsageError(f"{name_or_path} is a playbook, no runbook", then=f"sretool playbook {name_or_path}")
     if origin is None:
         raise UsageError(
             f"there is no {what} {name_or_path!r}{suggest(name_or_path, known)}{_missing_folders()}",

@@ -1,5 +1,6 @@
 """Turns a runbook's file into a checked `Runbook`, or names every problem of it at once."""
 
+from collections.abc import Iterator
 from typing import Any
 
 import msgspec
@@ -26,7 +27,7 @@ from sretool.runbook.shapes import (
     VerdictShape,
     VerifyShape,
 )
-from sretool.runbook.strict import ShapeError, convert, encoded_fields, read_fields, read_struct
+from sretool.runbook.strict import ShapeError, encoded_fields, find_misfits, read_fields, read_struct
 from sretool.step import AnyStep, Catalogue, Duration
 
 __all__ = ["load_runbook", "resolve_params", "step_params"]
@@ -187,11 +188,10 @@ class _Reading(Reading):
                 self._problems.add(self._document.key_position((*path, key)), text)
                 sound = False
                 continue
-            try:
-                sound &= self._check_value(value, fields[key].type)
-            except ShapeError as error:
+            misfits = list(self._misfits(value, fields[key].type))
+            for error in misfits:
                 self._add((*path, key, *error.path), str(error))
-                sound = False
+            sound &= not misfits and self._is_known(value)
         for key, field in fields.items():
             if field.required and key not in spec.with_:
                 self._add(step, f"{spec.uses} needs {key} in its with")
@@ -199,21 +199,26 @@ class _Reading(Reading):
         if sound:
             self._check_together(spec, path)
 
-    def _check_value(self, value: object, annotation: Any) -> bool:
-        """Raise ShapeError when a value does not fit; False when its parameter has a problem of its own."""
-        named = param_named(value)
+    def _misfits(self, value: object, annotation: Any) -> Iterator[ShapeError]:
+        """Yield everything about a value that does not fit, of a parameter its type and its default."""
+        try:
+            named = param_named(value)
+        except ShapeError as error:
+            yield error
+            return
         if named is None:
-            convert(value, annotation)
-            return True
-        if named not in self._params:
-            raise ShapeError(f"there is no parameter {named}{suggest(named, self._params)}")
-        param = self._params[named]
-        if param is None:
-            return False
-        if not fits(param.type, annotation):
-            raise ShapeError(f"params.{named} is of type {param.type}: {type_words(annotation)}")
-        convert(param.default, annotation)
-        return True
+            yield from find_misfits(value, annotation)
+        elif named not in self._params:
+            yield ShapeError(f"there is no parameter {named}{suggest(named, self._params)}")
+        elif (param := self._params[named]) and not fits(param.type, annotation):
+            yield ShapeError(f"params.{named} is of type {param.type}: {type_words(annotation)}")
+        elif param:
+            yield from find_misfits(param.default, annotation)
+
+    def _is_known(self, value: object) -> bool:
+        """Tell whether a value that fits is known: its parameter has no problem of its own."""
+        named = param_named(value)
+        return named is None or self._params[named] is not None
 
     def _check_together(self, spec: StepSpec, path: NodePath) -> None:
         """Check what only all values together show: the struct's own `__post_init__`."""

@@ -1,33 +1,27 @@
 """Turns a playbook's file into a checked `Playbook`, or names every problem of it at once."""
 
 import re
-from collections.abc import Callable, Container, Mapping, Sequence
+from collections.abc import Callable, Container, Mapping
 from typing import Any
 
 from sretool.documents import Document, NodePath, Problems, scan_document, suggest
 from sretool.errors import DocumentError, UsageError
-from sretool.runbook.conditions import point
+from sretool.runbook.conditions import compile_condition, point
 from sretool.runbook.expressions import Compiler, Condition
+from sretool.runbook.library import beside
 from sretool.runbook.loader import load_runbook
 from sretool.runbook.model import ParamSpec, ParamType, Runbook
-from sretool.runbook.params import KINDS, defaults_of, parse_default, resolve_params
+from sretool.runbook.params import defaults_of, parse_default, resolve_params
 from sretool.runbook.playbook import Number, Part, Playbook, Stage, facts_of, given_of, value_of
+from sretool.runbook.playbook_scope import Scope, StageKinds
 from sretool.runbook.playbook_shapes import PartShape, PlaybookShape, StageShape
-from sretool.runbook.reading import Reading
-from sretool.runbook.references import (
-    PLAYBOOK_FORMS,
-    Fault,
-    Kind,
-    Reference,
-    find_references,
-)
+from sretool.runbook.reading import Reading, is_playbook
+from sretool.runbook.references import PLAYBOOK_FORMS, Kind, Reference, find_references
 from sretool.runbook.shapes import ID_PATTERN
 from sretool.runbook.strict import ShapeError, read_fields
 from sretool.step import Catalogue
 
 FindRunbook = Callable[[str], tuple[str, str]]
-StageKinds = Mapping[str, Mapping[str, Mapping[str, Kind]] | None]
-"""What may be asked about one stage: by runbook, step and fact; None for a runbook with a problem of its own."""
 
 _TEMPLATE = re.compile(r"\{\{(.*)\}\}", re.DOTALL)
 _FITS: Mapping[ParamType, tuple[Kind, ...]] = {
@@ -61,8 +55,7 @@ class _Reading(Reading):
         self._catalogue = catalogue
         self._find = find
         self._books: dict[str, Runbook | None] = {}
-        self._kinds: dict[str, StageKinds] = {}  # of the stages that have been read
-        self._all_stages: frozenset[str] = frozenset()
+        self._scope = Scope(self._params, {})
 
     def read(self) -> dict[str, Any]:
         """Return the fields of the Playbook; they are complete when there are no problems."""
@@ -83,13 +76,13 @@ class _Reading(Reading):
             "deadline_seconds": float(deadline),
         }
 
-    def _read_causes(self, causes: tuple[str, ...]) -> tuple[str, ...]:
+    def _read_causes(self, causes: tuple[str | None, ...]) -> tuple[str, ...]:
         books = [book for book in self._books.values() if book]
         known = {cause: by_hand for book in books for cause, by_hand in book.by_hand.items()}
         for index, cause in enumerate(causes):
-            if len(books) == len(self._books) and cause not in known:
+            if cause and len(books) == len(self._books) and cause not in known:
                 self._add(("causes", index), f"none of its runbooks finds {cause}{suggest(cause, known)}")
-        return causes
+        return tuple(cause for cause in causes if cause)
 
     def _read_stages(self, value: list[Any]) -> tuple[Stage, ...]:
         shapes = [
@@ -97,7 +90,8 @@ class _Reading(Reading):
             for index, inner in enumerate(value)
         ]
         self._check_ids("stages", shapes, "stage")
-        self._all_stages = frozenset(shape["id"] for shape in shapes if "id" in shape)
+        gates = {shape["id"]: shape.get("gate", "ask") for shape in shapes if "id" in shape}
+        self._scope = Scope(self._params, gates)
         written = [frozenset(inner) if isinstance(inner, dict) else frozenset() for inner in value]
         return tuple(self._stage(index, shape, written[index]) for index, shape in enumerate(shapes))
 
@@ -107,14 +101,14 @@ class _Reading(Reading):
         stage_id, gate = shape.get("id", ""), shape.get("gate", "ask")
         when = self._condition((*path, "when"), shape.get("when"), stage_id)
         parts, kinds = self._parts((*path, "runbooks"), shape.get("runbooks", []), stage_id)
-        self._kinds.setdefault(stage_id, kinds)
+        self._scope.add(stage_id, kinds)
         if ("until" in written) != ("timeout" in written):
             self._add(path, "until and timeout belong together: what is waited for, and how long")
         elif "until" in shape and gate == "none":
             self._add((*path, "until"), "a stage that only looks has nothing to wait for")
         if "timeout" in shape:
             self._check_positive((*path, "timeout"), shape["timeout"])
-        until = self._condition((*path, "until"), shape.get("until"), "")
+        until = self._condition((*path, "until"), shape.get("until"), stage_id)
         if until and not any(one.root == "stages" and one.words[0] == stage_id for one in until.mentions):
             self._add((*path, "until"), f"asks nothing about {stage_id}: only its own runbooks look again")
         return Stage(
@@ -159,11 +153,13 @@ class _Reading(Reading):
             self._books[name] = None
             try:
                 text, origin = self._find(name)
-                self._books[name] = load_runbook(text, origin=origin, catalogue=self._catalogue)
+                if is_playbook(text):
+                    self._add(path, f"{name} is a playbook: a stage runs runbooks")
+                else:
+                    self._books[name] = load_runbook(text, origin=origin, catalogue=self._catalogue)
             except DocumentError as error:
-                self._add(
-                    path, f"the runbook {name} has {len(error.problems)} problems: sretool check {name}"
-                )
+                count, file = len(error.problems), beside(self._document.origin, name)
+                self._add(path, f"the runbook {name} has {count} problems: sretool check {file}")
             except UsageError as error:
                 self._add(path, error.message)
         return self._books[name]
@@ -195,14 +191,14 @@ class _Reading(Reading):
         if len(mentions) != 1 or mentions[0].name != re.sub(r"\s", "", template[1]):
             raise ShapeError(f"in {{{{ }}}} stands {' or '.join(PLAYBOOK_FORMS.values())}")
         mention = mentions[0]
-        fault = self._wrong(mention, stage)
+        fault = self._scope.find_fault(mention, stage)
         if fault:
             raise ShapeError(fault.text)
         if mention.root == "params":
             own = self._params[mention.words[0]]
             if own and own.type is not param.type:
                 raise ShapeError(f"{mention.name} is of type {own.type}: {param.name} is {param.type}")
-        elif (kind := self._names().get(mention.name)) and kind not in _FITS.get(param.type, ()):
+        elif (kind := self._scope.kinds().get(mention.name)) and kind not in _FITS.get(param.type, ()):
             raise ShapeError(f"{mention.name} is {kind}: {param.name} is {param.type}")
         return mention
 
@@ -223,63 +219,12 @@ class _Reading(Reading):
     def _condition(self, path: NodePath, text: str | None, stage: str) -> Condition | None:
         if text is None:
             return None
-        faults: Sequence[Fault]
-        mentions = tuple(find_references(text, PLAYBOOK_FORMS))
-        faults = [fault for one in mentions if (fault := self._wrong(one, stage))]
-        if "{{" in text:
-            faults = [Fault(text.index("{{"), "a condition takes params.NAME as it is, without {{ }}")]
-        names = self._names()
-        if not faults and all(one.name in names for one in mentions):
-            answer = Compiler(names, PLAYBOOK_FORMS).compile(text)
-            if isinstance(answer, Condition):
-                return answer
-            faults = answer
-        point(self._document, self._problems, path, text, faults)
+        compiler = Compiler(self._scope.kinds(), PLAYBOOK_FORMS)
+        answer = compile_condition(text, compiler, lambda one: self._scope.find_fault(one, stage))
+        if isinstance(answer, Condition):
+            return answer
+        point(self._document, self._problems, path, text, answer)
         return None
-
-    def _names(self) -> dict[str, Kind]:
-        """Return the type of everything that can be mentioned here."""
-        params = {f"params.{name}": KINDS[param.type] for name, param in self._params.items() if param}
-        return params | {
-            f"stages.{stage}.{part}.{step}.{fact}": kind
-            for stage, parts in self._kinds.items()
-            for part, steps in parts.items()
-            for step, facts in (steps or {}).items()
-            for fact, kind in facts.items()
-        }
-
-    def _wrong(self, mention: Reference, stage: str) -> Fault | None:
-        """Return what is wrong with a mention in `stage`; None when nothing is, or it was noted elsewhere."""
-        form = PLAYBOOK_FORMS[mention.root]
-        if len(mention.words) < len(form.split(".")) - 1:
-            return Fault(mention.offsets[0], f"{mention.name} is no value: write {form}")
-        first = mention.words[0]
-        if mention.root == "params":
-            if first in self._params:
-                return None
-            return Fault(mention.offsets[1], f"there is no parameter {first}{suggest(first, self._params)}")
-        if first not in self._kinds:
-            return Fault(mention.offsets[1], self._wrong_stage(first, stage))
-        known: Any = self._kinds[first]
-        for depth, (what, word) in enumerate(
-            zip(("runbook", "step", "fact"), mention.words[1:], strict=True), start=1
-        ):
-            if word not in known:
-                where = ".".join(mention.words[:depth])
-                return Fault(
-                    mention.offsets[depth + 1], f"{where} has no {what} {word}{suggest(word, known)}"
-                )
-            known = known[word]
-            if known is None:
-                return None
-        return None
-
-    def _wrong_stage(self, named: str, stage: str) -> str:
-        if named == stage and stage:
-            return f"stage {stage} asks about itself: only until may"
-        if named in self._all_stages:
-            return f"stage {named} comes later: only earlier stages are known"
-        return f"there is no earlier stage {named}{suggest(named, self._kinds)}"
 
     def _read_numbers(self, value: Mapping[str, str]) -> tuple[Number, ...]:
         numbers: list[Number] = []
@@ -288,7 +233,7 @@ class _Reading(Reading):
             mentions = list(find_references(text, PLAYBOOK_FORMS))
             if len(mentions) != 1 or mentions[0].root != "stages" or mentions[0].name != text.strip():
                 self._add(path, f"must be one {PLAYBOOK_FORMS['stages']}")
-            elif fault := self._wrong(mentions[0], ""):
+            elif fault := self._scope.find_fault(mentions[0], ""):
                 self._add(path, fault.text)
             else:
                 numbers.append(Number(name=name, fact=mentions[0]))

@@ -12,7 +12,10 @@ from sretool.step import Duration
 class PartShape(msgspec.Struct, frozen=True, kw_only=True):
     """A runbook that a stage runs."""
 
-    run: Annotated[Text, msgspec.Meta(description="the runbook's name, or the path of its file")]
+    run: Annotated[
+        Text,
+        msgspec.Meta(description="the runbook's name, or its file's path as seen from this file's folder"),
+    ]
     as_: (
         Annotated[
             Id, msgspec.Meta(description="what conditions and reports call it; else its name, with _ for -")

@@ -11,6 +11,11 @@ from sretool.runbook.shapes import ID_PATTERN, ParamShape
 from sretool.runbook.strict import ShapeError, name_of, read_struct
 
 
+def is_playbook(text: str) -> bool:
+    """Tell whether a file is a playbook, whatever is wrong with it."""
+    return bool(re.search(r"^playbook\s*:", text, re.MULTILINE))
+
+
 class Reading:
     """One pass over one document. A parameter that has a problem of its own is None in `params`."""
 

@@ -3,7 +3,7 @@
 import enum
 import re
 import types
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Annotated, Any, Literal, Union, get_args, get_origin
 
 import msgspec
@@ -43,6 +43,20 @@ def convert(value: object, annotation: Any) -> Any:
         raise _shape_error(str(error), value, annotation) from error
 
 
+def find_misfits(value: object, annotation: Any) -> Iterator[ShapeError]:
+    """Yield everything that does not fit, of each entry of a list or mapping: the library tells of the first."""
+    is_fitting = True
+    for word, entry, wanted in _entries(value, annotation):
+        for error in find_misfits(entry, wanted):
+            is_fitting = False
+            yield ShapeError(str(error), (word, *error.path))
+    if is_fitting:
+        try:
+            convert(value, annotation)
+        except ShapeError as error:
+            yield error
+
+
 def encoded_fields(shape: type[msgspec.Struct]) -> dict[str, msgspec.structs.FieldInfo]:
     """Return a struct's fields by the names that stand in documents."""
     return {field.encode_name: field for field in msgspec.structs.fields(shape)}
@@ -74,7 +88,8 @@ def read_fields(
     """Return the fields that fit, by attribute name; every problem of the others is added to `problems`.
 
     Fields that hold structs, or dicts and tuples of them, are the caller's to read: only their outer kind
-    (mapping or list) is checked here.
+    (mapping or list) is checked here. Of other lists and mappings the entries that fit are returned, to be
+    checked further: in a list None stands for each of the others.
     """
     if not isinstance(value, dict):
         problems.add(document.position(path), f"{name_of(path)} must be a mapping, not {shown(value)}")
@@ -86,11 +101,15 @@ def read_fields(
         if key not in fields:
             problems.add(document.key_position(inner_path), f"unknown key {key}{suggest(key, fields)}")
             continue
-        try:
-            found[fields[key].name] = _read(inner, fields[key].type)
-        except ShapeError as error:
+        field = fields[key]
+        misfits = _misfits(inner, field.type)
+        for error in misfits:
             at = (*inner_path, *error.path)
             problems.add(document.position(at), f"{name_of(at)}: {error}")
+        if not misfits:
+            found[field.name] = inner if _holds_structs(field.type) else convert(inner, field.type)
+        elif all(error.path for error in misfits):
+            found[field.name] = _what_fits(inner, misfits)
     for name, field in fields.items():
         if field.required and name not in value:
             problems.add(document.position(path), f"{name_of(path)} has no {name}: it is required")
@@ -124,32 +143,38 @@ def shown(value: object) -> str:
     return text if len(text) <= 60 else f"{text[:57]}..."
 
 
-def _read(value: object, annotation: Any) -> Any:
-    """Convert a leaf; let containers of structs through after a look at their outer kind."""
+def _misfits(value: object, annotation: Any) -> Sequence[ShapeError]:
+    """Return what does not fit; of containers of structs only their outer kind is looked at."""
+    if not _holds_structs(annotation):
+        return tuple(find_misfits(value, annotation))
+    if any(get_origin(base) is tuple for base in base_types(annotation)):
+        if not isinstance(value, list) or not value:
+            return (ShapeError(f"must be a list with at least one entry, not {shown(value or None)}"),)
+    elif not isinstance(value, dict):
+        return (ShapeError(f"must be a mapping, not {shown(value)}"),)
+    return ()
+
+
+def _holds_structs(annotation: Any) -> bool:
+    kinds = (kind for base in base_types(annotation) for kind in (base, *get_args(base)))
+    return any(isinstance(kind, type) and issubclass(kind, msgspec.Struct) for kind in kinds)
+
+
+def _entries(value: object, annotation: Any) -> Iterator[tuple[str | int, object, Any]]:
+    """Yield the entries of a list or mapping, each with its place and the type that it must have."""
     for base in base_types(annotation):
         origin, inner = get_origin(base), get_args(base)
-        holds_structs = any(isinstance(one, type) and issubclass(one, msgspec.Struct) for one in inner)
-        is_struct = isinstance(base, type) and issubclass(base, msgspec.Struct)
-        if is_struct or (origin is dict and holds_structs):
-            if not isinstance(value, dict):
-                raise ShapeError(f"must be a mapping, not {shown(value)}")
-            return value
-        if origin is tuple and holds_structs:
-            if not isinstance(value, list) or not value:
-                raise ShapeError(f"must be a list with at least one entry, not {shown(value or None)}")
-            return value
         if origin is dict and isinstance(value, dict):
-            _check_entries(value, inner[1])
-    return convert(value, annotation)
+            yield from ((key, entry, inner[1]) for key, entry in value.items())
+        elif origin is tuple and inner[1:] == (...,) and isinstance(value, list):
+            yield from ((index, entry, inner[0]) for index, entry in enumerate(value))
 
 
-def _check_entries(value: dict[str, Any], annotation: Any) -> None:
-    """Raise ShapeError for the first value that does not fit, with its key, which the library does not tell."""
-    for key, one in value.items():
-        try:
-            convert(one, annotation)
-        except ShapeError as error:
-            raise ShapeError(str(error), (key, *error.path)) from error
+def _what_fits(value: Any, misfits: Sequence[ShapeError]) -> Any:
+    places = {error.path[0] for error in misfits}
+    if isinstance(value, dict):
+        return {key: entry for key, entry in value.items() if key not in places}
+    return tuple(None if index in places else entry for index, entry in enumerate(value))
 
 
 def _parse_unit(wanted: type, value: object) -> object:

@@ -91,6 +91,8 @@ def test_what_yaml_1_1_reads_differently_is_refused_with_the_reason(written, why
         ("<<: {a: 1}\n", [f"f:1:1: <<: {MERGE}"]),
         ("1: x\n", ["f:1:1: a key is a word, not 1: quote it"]),
         ("~: x\n", ["f:1:1: a key is a word, not ~: quote it"]),
+        ("a: {{ b.c }}\n", ['f:1:5: a key is a word, not a mapping or list: quote it, "{{ b.c }}"']),
+        ("a: {b: {{c}}, d: 1}\n", ['f:1:9: a key is a word, not a mapping or list: quote it, "{{c}}"']),
         ("? [a]\n: 1\n", ["f:1:3: a key is a word, not a mapping or list"]),
         ("a: 1\nb: {c: 1, c: 2}\na: 3\n", [
             "f:2:11: duplicate key c: it stands in line 2 too",

@@ -52,6 +52,20 @@ TOP_LEVEL = [
     ),
     (f"runbook: x\nsummary: 5\nsteps:\n{STATUS}", ['x.yaml:2:10: summary: must be text: quote it, "5"']),
     (f"{HEAD}alerts: [a, 1]\nsteps:\n{STATUS}", ['x.yaml:3:13: alerts[1]: must be text: quote it, "1"']),
+    (
+        f"{HEAD}alerts: [1, a, '']\nsteps:\n{STATUS}",
+        [
+            'x.yaml:3:10: alerts[0]: must be text: quote it, "1"',
+            "x.yaml:3:16: alerts[2]: must be text of length >= 1",
+        ],
+    ),
+    (
+        f"{HEAD}steps:\n- {{id: a, uses: etcd.census, with: {{prefixes: [1, a, 2]}}}}\n",
+        [
+            'x.yaml:4:48: steps[0].with.prefixes[0]: must be text: quote it, "1"',
+            'x.yaml:4:54: steps[0].with.prefixes[2]: must be text: quote it, "2"',
+        ],
+    ),
     (f"{HEAD}deadline: 45\nsteps:\n{STATUS}", ["x.yaml:3:11: deadline: 45 has no unit: write 45s"]),
     (f"{HEAD}deadline: 0s\nsteps:\n{STATUS}", ["x.yaml:3:11: deadline: must be more than nothing"]),
     (

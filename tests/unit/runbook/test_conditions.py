@@ -101,6 +101,15 @@ def test_every_wrong_name_of_a_condition_is_reported(catalogue):
     assert len(caught.value.problems) == 3
 
 
+def test_a_wrong_name_hides_no_other_fault_of_its_condition(catalogue):
+    with pytest.raises(DocumentError) as caught:
+        loaded("steps.census.evnts > 1 || params.flor.size() > 1 || steps.status.members == 'a'", catalogue)
+    assert ["step census has no fact", "there is no parameter flor", "'==' does not work on"] == [
+        problem.split("when: ")[1][:length]
+        for problem, length in zip(caught.value.problems, (23, 26, 21), strict=True)
+    ]
+
+
 def test_a_condition_about_a_broken_step_adds_no_second_problem(catalogue):
     text = HEAD.replace("etcd.census", "etcd.cencus") + (
         "- {id: d, uses: etcd.defrag, when: steps.census.events > 1}\n"

@@ -5,7 +5,7 @@ import os
 import pytest
 
 from sretool.errors import DocumentError, UsageError
-from sretool.runbook.library import find_runbook, list_runbooks
+from sretool.runbook.library import beside, find_runbook, list_runbooks
 
 
 @pytest.fixture
@@ -52,6 +52,28 @@ def test_an_unknown_name_suggests_the_nearest():
         UsageError, match=r"there is no runbook 'etcd-latensy' \(did you mean etcd-latency\?\)"
     ):
         find_runbook("etcd-latensy")
+
+
+def test_a_playbook_is_told_from_a_runbook_by_its_name():
+    with pytest.raises(UsageError, match="incident-8829 is a playbook, no runbook") as caught:
+        find_runbook("incident-8829")
+    assert caught.value.then == "sretool playbook incident-8829"
+
+
+@pytest.mark.parametrize(
+    ("origin", "named", "expected"),
+    [
+        ("sub/p.yaml", "./one.yaml", "sub/one.yaml"),
+        ("sub/p.yaml", "one.yaml", "sub/one.yaml"),
+        ("sub/p.yaml", "../one", "sub/../one"),
+        ("sub/p.yaml", "/one.yaml", "/one.yaml"),
+        ("./p.yaml", "./one", "./one"),
+        ("p.yaml", "./one", "./one"),
+        ("sub/p.yaml", "etcd-latency", "etcd-latency"),
+    ],
+)
+def test_a_path_in_a_file_is_seen_from_the_folder_of_the_file(origin, named, expected):
+    assert expected == beside(origin, named)
 
 
 def test_a_folder_that_is_not_there_is_named_only_when_a_name_is_not_found(monkeypatch, tmp_path):

@@ -23,11 +23,13 @@ RUNBOOKS = {
         '- {id: census, uses: etcd.census, with: {pages: "{{ params.pages }}", window: "{{ params.window }}"}}\n'
         '- {id: defrag, uses: etcd.defrag, with: {fragmentation: "{{ params.share }}"}}\n'
     ),
+    "whole": "playbook: whole\nsummary: s\nstages: []\n",
     "broken": "runbook: broken\nsummary: s\nsteps:\n- {id: a, uses: nothing}\n",
 }
 HEAD = "playbook: x\nsummary: s\n"
 PARAMS = "params:\n  member: {type: string, default: m2, about: a}\n"
 LOOK = "- {id: look, gate: none, runbooks: [{run: look}]}\n"
+HELD = "- {id: held, gate: held, runbooks: [{run: look}]}\n"
 
 
 def find(name):
@@ -102,6 +104,35 @@ WHOLE_FILES = [
     (f"{HEAD}stages:\n{LOOK}numbers:\n  a: 1 + 1\n", ["6:6: numbers.a: must be one stages.STAGE"]),
     (f"{HEAD}stages:\n{LOOK}numbers:\n  a: 1\n", ['6:6: numbers.a: must be text: quote it, "1"']),
     (
+        f"{HEAD}stages:\n{LOOK}numbers: {{a: stages.look.look.status.nope, c: 1 + 1, b: 5, e: 6}}\n",
+        [
+            "5:14: numbers.a: look.look.status has no fact nope",
+            "5:47: numbers.c: must be one stages.STAGE",
+            '5:57: numbers.b: must be text: quote it, "5"',
+            '5:63: numbers.e: must be text: quote it, "6"',
+        ],
+    ),
+    (
+        f"{HEAD}alerts: [1, a, 2, '']\nstages:\n{LOOK}",
+        [
+            '3:10: alerts[0]: must be text: quote it, "1"',
+            '3:16: alerts[2]: must be text: quote it, "2"',
+            "3:19: alerts[3]: must be text of length >= 1",
+        ],
+    ),
+    (
+        f"{HEAD}stages:\n{LOOK}causes: [nope, disk-slow, nospace, 5]\n",
+        [
+            "5:10: causes[0]: none of its runbooks finds nope",
+            "5:27: causes[2]: none of its runbooks finds nospace",
+            '5:36: causes[3]: must be text: quote it, "5"',
+        ],
+    ),
+    (
+        f"{HEAD}stages:\n{LOOK}{HELD}numbers:\n  a: stages.held.look.status.members\n",
+        ["7:6: numbers.a: stage held is held: it runs only when it is named"],
+    ),
+    (
         f"{HEAD}stages:\n{LOOK}causes: [disk-slow, disk-slwo]\n",
         ["5:21: causes[1]: none of its runbooks finds disk-slwo (did you mean disk-slow?)"],
     ),
@@ -130,6 +161,7 @@ STAGES = [
     ),
     ("- {id: b, runbooks: [{run: ▸loook}]}\n", "there is no runbook 'loook'"),
     ("- {id: b, runbooks: [{run: ▸broken}]}\n", "the runbook broken has 1 problems: sretool check broken"),
+    ("- {id: b, runbooks: [{run: ▸whole}]}\n", "whole is a playbook: a stage runs runbooks"),
     (
         "- {id: b, runbooks: [{run: look}, ▸{run: look}]}\n",
         "look is there twice in b: give one another name with as",
@@ -218,6 +250,49 @@ STAGES = [
         "timeout: must be more than nothing",
     ),
 ]
+
+
+ASKS_A_HELD_STAGE = [
+    f"{HELD}- {{id: b, when: stages.▸held.look.status.members > 1, runbooks: [{{run: look}}]}}\n",
+    f"- {{id: b, when: stages.▸held.look.status.members > 1, runbooks: [{{run: look}}]}}\n{HELD}",
+    f"{HELD}- {{id: b, runbooks: [{{run: look, when: stages.▸held.look.status.members > 1}}]}}\n",
+    f'{HELD}- {{id: b, runbooks: [{{run: mend, with: {{pages: ▸"{{{{ stages.held.look.status.members }}}}"}}}}]}}\n',
+    (
+        f"{HELD}- {{id: b, until: stages.b.look.status.members > stages.▸held.look.status.members,"
+        " timeout: 5s, runbooks: [{run: look}]}\n"
+    ),
+]
+
+
+@pytest.mark.parametrize("stage", ASKS_A_HELD_STAGE)
+def test_nothing_asks_about_another_stage_that_runs_only_when_it_is_named(stage, catalogue):
+    """Its facts are never there: every run would end with «cannot tell whether it is needed»."""
+    text, place = after_look(stage)
+    (problem,) = problems_of(text, catalogue)
+    assert problem.startswith(f"x.yaml:{place}: ")
+    why = "stage held is held: it runs only when it is named, so nothing else may ask about it"
+    assert problem.split("\n")[0].endswith(why)
+
+
+def test_a_held_stage_may_wait_for_its_own_facts_and_ask_about_those_before_it(catalogue):
+    text = (
+        "- {id: b, gate: held, when: stages.look.look.status.members > 1,"
+        " until: stages.b.look.status.members > 1, timeout: 5s, runbooks: [{run: look}]}\n"
+    )
+    assert load(f"{HEAD}stages:\n{LOOK}{text}", catalogue).stages[1].until
+
+
+def test_a_wrong_mention_hides_no_other_fault_of_its_condition(catalogue):
+    when = "params.zz && stages.look.look.status.members > 1.5 && n1"
+    stage = f"- {{id: b, when: {when}, runbooks: [{{run: look}}]}}\n"
+    found = [
+        problem.split("\n")[0] for problem in problems_of(f"{HEAD}{PARAMS}stages:\n{LOOK}{stage}", catalogue)
+    ]
+    column = len("- {id: b, when: ")
+    assert [problem.split(": when: ")[0] for problem in found] == [
+        f"x.yaml:7:{column + offset + 1}" for offset in (when.index("zz"), when.index(">"), when.index("n1"))
+    ]
+    assert "'>' does not work on (int, double)" in found[1]
 
 
 @pytest.mark.parametrize(("stage", "words"), STAGES)
