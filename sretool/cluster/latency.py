@@ -22,6 +22,7 @@ _RTT = "network_peer_round_trip_time_seconds"
 _COUNTERS = (
     "server_leader_changes_seen_total",
     "server_proposals_failed_total",
+    "server_proposals_applied_total",
     "server_slow_apply_total",
     "server_slow_read_indexes_total",
     "server_heartbeat_send_failures_total",
@@ -38,6 +39,7 @@ _GAUGES = (
     "server_is_leader",
     "server_proposals_pending",
     "server_snapshot_apply_in_progress_total",
+    "network_snapshot_receive_inflights_total",
     "server_quota_backend_bytes",
     "disk_defrag_inflight",
     "debugging_mvcc_watcher_total",
@@ -55,7 +57,7 @@ def measure_latency(read: ClusterReader, window_seconds: float) -> LatencySample
 
     Takes the window and at most 0.5 s; a member that does not answer Status is not asked again, so it costs
     what finding out about it costs. Reads only, and raises only InterruptedRunError, and NotPermittedError where
-    reading a key is not allowed.
+    reading a key is not allowed. A window for which the deadline leaves too little time is not begun.
     """
     return read.etcd.remember(f"latency {window_seconds:g}", lambda: _measure(read, window_seconds))
 
@@ -74,6 +76,8 @@ def latest_latency(read: ClusterReader, window_seconds: float, *, not_older_seco
 
 def _measure(read: ClusterReader, window_seconds: float) -> LatencySample:
     etcd = read.etcd
+    if etcd.seconds_left() < window_seconds:
+        return _not_begun(etcd, window_seconds)
     statuses, silences, peers = etcd.status(), etcd.silences(), _peers_by_id(etcd)
     # The metrics of a member that is dead, frozen or out of reach do not answer either.
     told = {Silence.DEFRAGMENTING, Silence.SLOW, Silence.TLS}
@@ -87,6 +91,7 @@ def _measure(read: ClusterReader, window_seconds: float) -> LatencySample:
     second = etcd.scrape(scraped) if scraped else {}
     sample = LatencySample(
         window_seconds=window_seconds,
+        cut_short="" if etcd.seconds_left() else "the deadline of the run or step passed during the window",
         members=tuple(
             MemberSample(
                 name=name,
@@ -100,8 +105,18 @@ def _measure(read: ClusterReader, window_seconds: float) -> LatencySample:
             for name in etcd.names
         ),
     )
-    etcd.between_looks[_LATEST] = (etcd.now(), sample)
+    if not sample.cut_short:
+        etcd.between_looks[_LATEST] = (etcd.now(), sample)
     return sample
+
+
+def _not_begun(etcd: EtcdReader, window_seconds: float) -> LatencySample:
+    """Return a sample of nothing: asked in what is left, healthy members would look silent."""
+    left = etcd.seconds_left()
+    reason = f"the deadline of the run or step leaves {left:.1f} s, the window takes {window_seconds:g} s"
+    unread = Unknown(reason)
+    members = tuple(MemberSample(name=name, status=unread, window=unread) for name in etcd.names)
+    return LatencySample(window_seconds=window_seconds, cut_short=reason, members=members)
 
 
 def _pause(window_seconds: float) -> float:

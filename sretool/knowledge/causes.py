@@ -6,6 +6,8 @@ A text is one line of an ending: no semicolon, which would begin the next.
 
 from collections.abc import Mapping
 
+from sretool.knowledge.membership import CORRECT
+
 _QUORUM = {
     "quorum-lost": "start the members that are down: while their data may still be there, restore no snapshot and "
     "never use --force-new-cluster",
@@ -16,7 +18,8 @@ _SILENT = {
     "members only when its data are lost",
     "member-frozen": "on its machine, ps -o pid,stat,wchan -C etcd: T is stopped (kill -CONT), D waits for a disk",
     "member-defragmenting": "wait for its end: a defragmentation cannot be cancelled",
-    "member-unreachable": "see the route and the firewall to its client port: its peers may still reach it",
+    "member-unreachable": "see its client address in the cluster file, the route and the firewall: its peers may "
+    "still reach it",
     "member-tls": "sretool cluster doctor names the certificate",
     "member-slow": "on its machine: CPU, memory and disk, beside what else runs there",
 }
@@ -24,6 +27,7 @@ _CERTIFICATE = "renew it (kubeadm certs renew) and restart what serves with it"
 _FULL = (
     "raise --quota-backend-bytes (8 GiB at most is advised) on every member, or delete what the census names"
 )
+_SMALLER = "restart the member with the smaller quota with the --quota-backend-bytes of the others"
 _FLOOD = "stop who writes them: --event-ttl of the API server is how long they stay"
 _RUNAWAY = "lower maxReplicas of what scales it, then its replicas"
 _API_DOWN = "on its node: crictl ps -a --name kube-apiserver, and the log of the last one"
@@ -34,11 +38,12 @@ STATUS: Mapping[str, str] = {
     "member-unstarted": "start it with what `etcdctl member add` printed, or take it out: etcdctl member remove",
     "member-lagging": "on its machine: disk and network. Do not restart another member before it has caught up",
     "disagreement": "compare what etcdctl endpoint status shows of each: an address may lead to another cluster",
-    "inventory-differs": "sretool cluster discover, or correct the members of the cluster file",
+    "inventory-differs": CORRECT,
     "version-skew": "finish the upgrade or take it back, one member after the other",
     "compaction-stalled": "see that an API server runs: it compacts every five minutes",
     "certificate-expiry": _CERTIFICATE,
     "db-large": _FULL,
+    "quota-differs": _SMALLER,
 }
 """Causes that etcd.endpoint-status finds."""
 
@@ -66,6 +71,7 @@ LATENCY: Mapping[str, str] = {
     "leader-churn": "see disk and network of the members that led: --heartbeat-interval should be about the round "
     "trip between members, --election-timeout ten times that",
     "db-large": _FULL,
+    "quota-differs": _SMALLER,
 }
 """Causes that etcd.latency finds."""
 

@@ -114,8 +114,11 @@ def disarm_proposal(
             f"a member takes {below:.0%} of its quota or more ({use_text(view.spaces)}): the next writes would "
             "raise NOSPACE again",
         )
-    if isinstance(above, Unknown) and not pending:
-        return Proposal(held=(Held(what="disarm NOSPACE", why=above.reason, refused=False),))
+    if isinstance(above, Unknown):  # no defragmentation of the others tells that
+        why = (
+            f"{above.reason}: its next write may raise NOSPACE again; start it, or remove it from etcd, first"
+        )
+        return Proposal(held=(Held(what="disarm NOSPACE", why=why, refused=False),))
     if view.by_etcdctl:
         return Proposal(held=(_no_exact_disarm(view.by_etcdctl),))
     conditional = (
@@ -243,7 +246,9 @@ def _refusal(view: DisarmView, why: str) -> Proposal:
         evidence=rows,
     )
     commands = commands_by_hand(
-        endpoints=[one.endpoint for one in view.spaces], census=use, quota_bytes=quota
+        endpoints=[one.endpoint for one in view.spaces],
+        census=use,
+        quotas={one.name: one.quota_bytes for one in view.spaces},
     )
     return Proposal(
         findings=(finding,),

@@ -5,7 +5,14 @@ from collections.abc import Iterable
 import msgspec
 
 from sretool.knowledge import thresholds
-from sretool.knowledge.latency_windows import Reads, is_disk_slow, is_disk_suspicious, p99, reads_of
+from sretool.knowledge.latency_windows import (
+    Reads,
+    is_disk_hung,
+    is_disk_slow,
+    is_disk_suspicious,
+    p99,
+    reads_of,
+)
 from sretool.knowledge.quorum import STILL_VOTING, quorum_of
 from sretool.knowledge.words import listed, show_seconds
 from sretool.model import Evidence, Known, Silence, Unknown
@@ -23,6 +30,7 @@ class MemberView(msgspec.Struct, frozen=True, kw_only=True):
     linearizable: Reads
     disk_slow: Known[bool]
     disk_suspicious: bool
+    disk_hangs: bool
 
     @property
     def name(self) -> str:
@@ -41,6 +49,18 @@ class MemberView(msgspec.Struct, frozen=True, kw_only=True):
     def fell_silent(self) -> bool:
         """It answered Status, and then left a read unanswered that needs nobody else."""
         return self.sample.silence is None and self.serializable.failed > 0
+
+    @property
+    def waits_for_disk(self) -> bool:
+        """It leaves requests unanswered, and its metrics, which answer, say why: its disk is slow."""
+        slow_alone = self.fell_silent or self.sample.silence is Silence.SLOW
+        return slow_alone and self.disk_slow is True
+
+    @property
+    def takes_part(self) -> bool:
+        """It votes, as far as can be seen: it answered Status, or tells of itself that it knows a leader."""
+        silence = self.sample.silence
+        return silence is None or silence in STILL_VOTING or self.gauge("server_has_leader") == 1
 
     @property
     def is_learner(self) -> bool:
@@ -105,13 +125,9 @@ class LatencyView(msgspec.Struct, frozen=True, kw_only=True):
         return quorum_of(self.voters)
 
     @property
-    def alive_voters(self) -> int:
-        """Voters that answer, or that take part in raft although they do not answer."""
-        return sum(
-            1
-            for member in self.members
-            if not member.is_learner and (member.answers or member.sample.silence in STILL_VOTING)
-        )
+    def lost_voters(self) -> tuple[MemberView, ...]:
+        """Voters that take no part in raft, as far as can be seen; one that is only slow to answer does."""
+        return tuple(member for member in self.members if not member.is_learner and not member.takes_part)
 
     @property
     def leader_changes(self) -> int:
@@ -143,28 +159,34 @@ class LatencyView(msgspec.Struct, frozen=True, kw_only=True):
 
 
 def view_of(sample: LatencySample) -> LatencyView:
-    """Return `sample`, judged."""
-    members = tuple(
-        MemberView(
-            sample=member,
-            serializable=reads_of(member.serializable),
-            linearizable=reads_of(member.linearizable),
-            disk_slow=is_disk_slow(member),
-            disk_suspicious=is_disk_suspicious(member),
-        )
+    """Return `sample`, judged.
+
+    A leader whose disk hangs does not hear that another was elected, and calls itself leader still.
+    """
+    members = tuple(_view_of(member, sample) for member in sample.members)
+    claims = [
+        (member.status.raft_term, member.name)
         for member in sample.members
-    )
-    first = next(
-        (
-            member.name
-            for member in sample.members
-            if not isinstance(member.status, Unknown) and member.status.is_leader
-        ),
-        "",
-    )
-    last = next((member.name for member in members if member.gauge("server_is_leader") == 1), "")
+        if not isinstance(member.status, Unknown) and member.status.is_leader
+    ]
+    first = max(claims, key=lambda claim: claim[0], default=(0, ""))[1]
+    in_doubt_last = sorted(members, key=lambda member: member.disk_hangs)
+    last = next((member.name for member in in_doubt_last if member.gauge("server_is_leader") == 1), "")
     measured = any(member.window for member in members)
     return LatencyView(members=members, first_leader=first, leader=last if measured and last else first)
+
+
+def _view_of(member: MemberSample, sample: LatencySample) -> MemberView:
+    others = [other for other in sample.members if other is not member]
+    hangs = is_disk_hung(member, others)
+    return MemberView(
+        sample=member,
+        serializable=reads_of(member.serializable),
+        linearizable=reads_of(member.linearizable),
+        disk_slow=True if hangs else is_disk_slow(member),
+        disk_suspicious=is_disk_suspicious(member, others),
+        disk_hangs=hangs,
+    )
 
 
 def names(members: Iterable[MemberView]) -> str:

@@ -7,7 +7,14 @@ import msgspec
 
 from sretool.knowledge import thresholds
 from sretool.model import MINIMUM_SAMPLES, Histogram, Known, Unknown
-from sretool.model.latency import MemberSample, Probe
+from sretool.model.latency import MemberSample, MemberWindow, Probe
+
+# A member that is at one of these applies nothing either, and its disk is not to blame.
+_STALLS = (
+    "disk_defrag_inflight",
+    "server_snapshot_apply_in_progress_total",
+    "network_snapshot_receive_inflights_total",
+)
 
 
 class Reads(msgspec.Struct, frozen=True, kw_only=True):
@@ -61,7 +68,7 @@ def is_disk_slow(member: MemberSample) -> Known[bool]:
 
     With enough samples: p99 of WAL fsync above 64 ms, and three fsyncs at least beyond it (one is a hiccup), or
     p99 of backend commit above 250 ms while nothing is compacted. A slow disk makes few samples, so with less:
-    a median above 64 ms is slow. Few fast samples are not «good» but unknown.
+    a median above 64 ms is slow, or half of the window spent in them. Few fast samples are not «good» but unknown.
     """
     if isinstance(member.window, Unknown):
         return member.window
@@ -77,18 +84,36 @@ def is_disk_slow(member: MemberSample) -> Known[bool]:
     ):
         return True
     if fsync.count < MINIMUM_SAMPLES:
+        if fsync.sum >= thresholds.FSYNC_BUSY_SHARE * member.window.seconds:
+            return True
         return Unknown(f"{fsync.count:g} fsyncs in {member.window.seconds:.0f} s are too few for a p99")
     return False
 
 
-def is_disk_suspicious(member: MemberSample) -> bool:
-    """Tell whether too few fsyncs to judge the disk by took so long that it cannot be excluded either."""
-    if isinstance(member.window, Unknown) or isinstance(member.window.fsync, Unknown):
+def is_disk_hung(member: MemberSample, others: Sequence[MemberSample]) -> bool:
+    """Tell whether not one fsync returned although the member had proposals of its own to write, or `others`
+    applied what it did not."""
+    window = member.window
+    if isinstance(window, Unknown) or not _has_no_fsync(member, window):
         return False
-    fsync = member.window.fsync
-    return (
-        0 < fsync.count < MINIMUM_SAMPLES and above(fsync, thresholds.FSYNC_SLOW_SECONDS) * 2 >= fsync.count
+    leads = window.lasting("server_is_leader") > 0
+    proposals = window.lasting("server_proposals_pending") or window.increases.get(
+        "server_proposals_failed_total", 0.0
     )
+    return bool(leads and proposals) or _missed(others) >= thresholds.COMMITS_MISSED
+
+
+def is_disk_suspicious(member: MemberSample, others: Sequence[MemberSample] = ()) -> bool:
+    """Tell whether the disk cannot be excluded either: the fsyncs, too few to judge it by, took long, or none
+    returned while `others` applied something, or while a leader answered no read that needs raft."""
+    window = member.window
+    if isinstance(window, Unknown) or isinstance(window.fsync, Unknown):
+        return False
+    fsync = window.fsync
+    if not fsync.count:
+        mute = window.lasting("server_is_leader") > 0 and bool(member.linearizable)
+        return _has_no_fsync(member, window) and (mute or _missed(others) > 0)
+    return fsync.count < MINIMUM_SAMPLES and above(fsync, thresholds.FSYNC_SLOW_SECONDS) * 2 >= fsync.count
 
 
 def is_apply_slow(member: MemberSample) -> bool:
@@ -103,6 +128,35 @@ def is_compacting(member: MemberSample) -> bool:
     """Tell whether a compaction deleted batches during the window."""
     pauses = "debugging_mvcc_db_compaction_pause_duration_milliseconds_count"
     return not isinstance(member.window, Unknown) and member.window.increases.get(pauses, 0) > 0
+
+
+def _has_no_fsync(member: MemberSample, window: MemberWindow) -> bool:
+    """Tell whether raft may be waiting for an fsync: nothing written, applied or read through it.
+
+    It does not tick meanwhile, so the member goes on knowing the leader that it knew. One that is cut off
+    forgets its leader; one that loses packets answers now and then; one that receives a snapshot says so.
+    """
+    return (
+        not isinstance(window.fsync, Unknown)
+        and not window.fsync.count
+        and not window.increases.get("server_proposals_applied_total")
+        and window.lasting("server_has_leader") > 0
+        and all(probe.failure for probe in member.linearizable)
+        and not any(window.gauges.get(name) or window.first_gauges.get(name) for name in _STALLS)
+    )
+
+
+def _missed(others: Sequence[MemberSample]) -> float:
+    """Return the most that one of `others` applied."""
+    windows = [other.window for other in others]
+    return max(
+        (
+            window.increases.get("server_proposals_applied_total", 0.0)
+            for window in windows
+            if not isinstance(window, Unknown)
+        ),
+        default=0.0,
+    )
 
 
 def _is_slow(counted: Histogram, seconds: float) -> bool:

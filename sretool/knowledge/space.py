@@ -1,12 +1,12 @@
 """etcd's quota: how much is used, what would free it, when it is full, and when NOSPACE may be disarmed."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 import msgspec
 
 from sretool.knowledge.census import NO_PREFIX, Census
-from sretool.knowledge.words import show_bytes
-from sretool.model import EndpointStatus, Evidence, Finding, Known, Severity, Unknown
+from sretool.knowledge.words import listed, show_bytes
+from sretool.model import EndpointStatus, Evidence, Finding, Known, Severity, Unknown, known_only
 
 # Shares of the quota: cluster-etcd-operator's custom.libsonnet; 95 % is the upstream mixin's.
 QUOTA_NOTE, QUOTA_WARNING, QUOTA_CRITICAL, QUOTA_LAST = 0.65, 0.75, 0.85, 0.95
@@ -14,17 +14,63 @@ FRAGMENTED_SHARE = 0.5  # the upstream mixin's etcdDatabaseHighFragmentationRati
 FRAGMENTED_IN_USE_BYTES = 100_000_000
 
 
-def quota_finding(used: Sequence[tuple[str, float]]) -> Finding | None:
-    """Return what the fullest member's share of its quota means, None below 65 %."""
-    if not used:
-        return None
-    name, share = max(used, key=lambda one: one[1])
+def quota_findings(used: Mapping[str, float], quotas: Mapping[str, int]) -> tuple[Finding, ...]:
+    """Return what the members' shares of their quotas mean; the quota itself is the cause where it is smaller
+    than that of others. One that is off (below zero) is compared with none."""
+    limits = {name: quota for name, quota in quotas.items() if quota > 0}
+    smaller = _smaller_ones(limits)
+    found = quota_finding([one for one in used.items() if one[0] not in smaller])
+    rest = (found,) if found else ()
+    return (_smaller_quota(used, smaller, limits), *rest) if smaller else rest
+
+
+def _smaller_ones(limits: Mapping[str, int]) -> dict[str, int]:
+    largest = max(limits.values(), default=0)
+    return {name: quota for name, quota in limits.items() if quota < largest}
+
+
+def _smaller_quota(
+    used: Mapping[str, float], smaller: Mapping[str, int], limits: Mapping[str, int]
+) -> Finding:
+    severity = _severity_of(max((used.get(name, 0.0) for name in smaller), default=0.0)) or Severity.NOTE
+    largest = max(limits.values())
+    theirs = listed([name for name, quota in limits.items() if quota == largest])
+    shares = {name: f" (it takes {used[name]:.0%})" for name in smaller if name in used}
+    own = listed([f"{name} {show_bytes(quota)}{shares.get(name, '')}" for name, quota in smaller.items()])
+    return Finding(
+        severity=severity,
+        subject=", ".join(smaller),
+        sentence=f"quotas differ: {own}, {theirs} {show_bytes(largest)}: the first to be full makes every member "
+        f"refuse writes; give {listed(list(smaller))} the same",
+        verdict="quota-differs" if severity > Severity.NOTE else "",
+        follows_from="nospace",
+        evidence=tuple(
+            Evidence(
+                what=f"quota of {name}",
+                value=show_bytes(quota),
+                threshold=f"{show_bytes(largest)}, as others",
+                source="Status or metrics",
+            )
+            for name, quota in limits.items()
+        ),
+    )
+
+
+def _severity_of(share: float) -> Severity | None:
     bands = (
         (QUOTA_CRITICAL, Severity.CRITICAL),
         (QUOTA_WARNING, Severity.WARNING),
         (QUOTA_NOTE, Severity.NOTE),
     )
-    severity = next((severity for threshold, severity in bands if share >= threshold), None)
+    return next((severity for threshold, severity in bands if share >= threshold), None)
+
+
+def quota_finding(used: Sequence[tuple[str, float]]) -> Finding | None:
+    """Return what the fullest member's share of its quota means, None below 65 %."""
+    if not used:
+        return None
+    name, share = max(used, key=lambda one: one[1])
+    severity = _severity_of(share)
     if severity is None:
         return None
     ahead = "the next writes raise NOSPACE" if share >= QUOTA_LAST else "at 100 % etcd refuses writes"
@@ -163,7 +209,7 @@ def duration_text(seconds: float) -> str:
 
 
 def commands_by_hand(
-    *, endpoints: Sequence[str], census: Known[Census], quota_bytes: Known[int]
+    *, endpoints: Sequence[str], census: Known[Census], quotas: Mapping[str, Known[int]]
 ) -> tuple[str, ...]:
     """Return how a person goes on where live data fill the quota, with what to check before each command."""
     etcdctl, every = f"etcdctl --endpoints={endpoints[0]}", f"etcdctl --endpoints={','.join(endpoints)}"
@@ -171,12 +217,19 @@ def commands_by_hand(
     if not isinstance(census, Unknown) and census.resources and census.resources[0].resource != NO_PREFIX:
         largest = census.resources[0].resource
         prefix = f"/registry/{largest}/" if census.is_kubernetes else f"{largest}/"
-    twice = "TWICE-THE-PRESENT" if isinstance(quota_bytes, Unknown) else str(2 * quota_bytes)
     return (
         f"{etcdctl} get {prefix} --prefix --keys-only --limit=20  # check what the keys are before deleting any",
         f"{etcdctl} del {prefix} --prefix  # check: nobody needs them, and their writer is stopped",
-        f"restart each member with --quota-backend-bytes={twice}  # or so: one by one, 8 GiB at most",
+        _restart_by_hand({name: quota for name, quota in known_only(quotas).items() if quota > 0}),
         f"{etcdctl} compact --physical REVISION  # check: the current revision from `endpoint status -w json`",
         f"{every} defrag  # check: one member at a time, the leader last",
         f"{etcdctl} alarm disarm  # check: `alarm list` shows no CORRUPT, every member is below 90 % of its quota",
     )
+
+
+def _restart_by_hand(limits: Mapping[str, int]) -> str:
+    if smaller := _smaller_ones(limits):
+        largest = max(limits.values())
+        return f"# restart {listed(list(smaller))} with --quota-backend-bytes={largest}, as others have"
+    twice = 2 * max(limits.values()) if limits else "TWICE-THE-PRESENT"
+    return f"# restart each member with --quota-backend-bytes={twice}, or so: one by one, 8 GiB at most"

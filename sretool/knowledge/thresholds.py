@@ -9,6 +9,8 @@ FSYNC_SLOW_SECONDS = 0.064  # ours: a bucket bound between FAQ's 10 ms and the m
 FSYNC_CRITICAL_SECONDS = 0.5  # mixin etcdHighFsyncDurations
 COMMIT_SLOW_SECONDS = 0.25  # mixin etcdHighCommitDurations
 MEDIAN_SAMPLES = 3  # ours: so many suffice for a median; a p99 needs `model.MINIMUM_SAMPLES`
+FSYNC_BUSY_SHARE = 0.5  # ours: of the window, in few fsyncs; one long fsync alone is a hiccup
+COMMITS_MISSED = 3  # ours: that others made while a member made no fsync; fewer fit between two scrapes
 
 # Reads. Seconds.
 READ_SLOW_SECONDS = 0.1  # etcd's own warning threshold (--warning-apply-duration); a good one takes 1 to 5 ms

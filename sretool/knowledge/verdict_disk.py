@@ -14,18 +14,17 @@ def judge_disks(view: LatencyView, follows: tuple[str, ...]) -> tuple[Finding, .
     """
     slow = slow_disks(view)
     if view.voters - len(slow) < view.quorum and slow:
-        sentence = f"the disks of {names(slow)} are slow: every commit waits for one of them"
+        sentence = f"{_disks(slow)}: every commit waits for {'it' if len(slow) == 1 else 'one of them'}"
         return (_finding("disk-slow-majority", sentence, slow, follows), *_notes(view))
     led = tuple(member for member in slow if member.name == view.leader)
     rest = tuple(member for member in slow if member.name != view.leader)
     found = []
     if led:
-        sentence = (
-            f"the disk of the leader {names(led)} is slow: every commit and linearizable read waits for it"
-        )
+        sentence = f"{_disks(led, leads=True)}: every commit and linearizable read waits for it"
         found.append(_finding("disk-slow-leader", sentence, led, follows))
     if rest:
-        sentence = f"the disk of {names(rest)} is slow: commits go on without it, its own clients wait"
+        without = "it, its" if len(rest) == 1 else "them, their"
+        sentence = f"{_disks(rest)}: commits go on without {without} own clients wait"
         found.append(_finding("disk-slow-minority", sentence, rest, () if led else follows))
     return (*found, *_notes(view))
 
@@ -44,11 +43,20 @@ def holds_up_everyone(view: LatencyView) -> bool:
     )
 
 
+def _disks(members: tuple[MemberView, ...], *, leads: bool = False) -> str:
+    hangs = all(member.disk_hangs for member in members)
+    who = f"{'the leader ' if leads else ''}{names(members)}"
+    if len(members) == 1:
+        return f"the disk of {who} {'does not return from fsync' if hangs else 'is slow'}"
+    return f"the disks of {who} {'do not return from fsync' if hangs else 'are slow'}"
+
+
 def _finding(
     verdict: str, sentence: str, members: tuple[MemberView, ...], follows: tuple[str, ...]
 ) -> Finding:
-    worst = max(_p99_or_zero(member) for member in members)
-    hurts = verdict != "disk-slow-minority" or worst >= thresholds.FSYNC_CRITICAL_SECONDS
+    worst = max(_fsync_seconds(member) for member in members)
+    hangs = any(member.disk_hangs for member in members)
+    hurts = verdict != "disk-slow-minority" or hangs or worst >= thresholds.FSYNC_CRITICAL_SECONDS
     return Finding(
         severity=Severity.CRITICAL if hurts else Severity.WARNING,
         verdict=verdict,
@@ -59,9 +67,13 @@ def _finding(
             for member in members
             for row in (
                 fsync_row(member),
+                *((_waiting_row(member),) if member.disk_hangs else ()),
                 _commit_row(member),
-                reads_row(member, linearizable=False),
-                reads_row(member, linearizable=True),
+                *(
+                    reads_row(member, linearizable=kind)
+                    for kind in (False, True)
+                    if not member.sample.silence
+                ),
             )
         ),
         follows=follows,
@@ -81,14 +93,28 @@ def _notes(view: LatencyView) -> tuple[Finding, ...]:
         if member.disk_slow is False
         and member.window
         and not isinstance(member.window.fsync, Unknown)
-        and _p99_or_zero(member) > thresholds.FSYNC_NOTE_SECONDS
+        and _fsync_seconds(member) > thresholds.FSYNC_NOTE_SECONDS
         and above(member.window.fsync, thresholds.FSYNC_NOTE_SECONDS) >= thresholds.MEDIAN_SAMPLES
     )
 
 
-def _p99_or_zero(member: MemberView) -> float:
-    value = p99(member.window.fsync) if member.window else 0.0
-    return 0.0 if isinstance(value, Unknown) else value
+def _fsync_seconds(member: MemberView) -> float:
+    """Return the p99, the mean of too few samples for one, 0 without any."""
+    fsync = member.window.fsync if member.window else Unknown("its metrics cannot be read")
+    known = [] if isinstance(fsync, Unknown) else [fsync.quantile(0.99), fsync.mean]
+    return next((value for value in known if not isinstance(value, Unknown)), 0.0)
+
+
+def _waiting_row(member: MemberView) -> Evidence:
+    window = member.window
+    pending = window.lasting("server_proposals_pending") if window else 0.0
+    failed = member.increase("server_proposals_failed_total")
+    return Evidence(
+        what=f"proposals of {member.name}",
+        value=f"none applied in the window, {failed:.0f} failed, {pending:.0f} pending at both ends",
+        threshold="some applied, where others apply or its own wait",
+        source="etcd_server_proposals_applied_total, _failed_total, _pending",
+    )
 
 
 def _commit_row(member: MemberView) -> Evidence:

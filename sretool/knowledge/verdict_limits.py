@@ -24,6 +24,9 @@ def consequences(view: LatencyView) -> tuple[str, ...]:
     local = [member for member in view.answering if member.serializable.is_slow]
     if local:
         found.append(f"serializable reads are slow through {names(local)}")
+    waiting = [member for member in view.silent if member.waits_for_disk]
+    if waiting:
+        found.append(f"requests to {names(waiting)} get no answer in time")
     counted = (
         ("server_proposals_failed_total", "failed proposals"),
         ("server_slow_apply_total", "slow applies"),
@@ -45,6 +48,8 @@ def unread_reason(view: LatencyView) -> str:
     if is_quorum_lost(view):
         return ""
     for member in view.members:
+        if member.waits_for_disk:
+            continue
         if member.fell_silent:
             return f"{member.name} stopped answering during the window"
         if member.sample.silence and member.sample.silence not in EXPLAINED_SILENCES:
@@ -62,7 +67,7 @@ def blind_spots(view: LatencyView, *, has_cause: bool) -> tuple[Finding, ...]:
     if is_quorum_lost(view):
         return ()
     found = []
-    silent = [member for member in view.silent if not member.fell_silent]
+    silent = [member for member in view.silent if not (member.fell_silent or member.waits_for_disk)]
     if silent:
         found.append(_blind(f"how fast {names(silent)} is could not be measured: no answer", silent[0]))
     for member in view.answering:

@@ -9,7 +9,7 @@ import msgspec
 from sretool.knowledge import thresholds
 from sretool.knowledge.latency_view import LatencyView, MemberView, reads_row, shown
 from sretool.knowledge.latency_windows import is_apply_slow, p99
-from sretool.knowledge.space import bytes_text, fragmentation_finding, quota_finding
+from sretool.knowledge.space import bytes_text, fragmentation_finding, quota_findings
 from sretool.knowledge.verdict_members import maintenance_of
 from sretool.model import Evidence, Finding, Severity, Unknown
 
@@ -40,15 +40,16 @@ def judge_load(
 
 
 def judge_database(view: LatencyView) -> tuple[Finding, ...]:
-    """Return `db-large` and a note on fragmentation."""
+    """Return `db-large`, `quota-differs` and a note on fragmentation."""
     statuses = [
         (member.name, member.sample.status)
         for member in view.members
         if not isinstance(member.sample.status, Unknown)
     ]
-    quotas = {member.name: member.gauge("server_quota_backend_bytes") for member in view.members}
-    used = [(name, status.db_size_bytes / quotas[name]) for name, status in statuses if quotas[name] > 0]
-    return tuple(one for one in (quota_finding(used), fragmentation_finding(statuses)) if one is not None)
+    quotas = {member.name: int(member.gauge("server_quota_backend_bytes")) for member in view.members}
+    used = {name: status.db_size_bytes / quotas[name] for name, status in statuses if quotas[name] > 0}
+    fragmented = fragmentation_finding(statuses)
+    return (*quota_findings(used, quotas), *((fragmented,) if fragmented else ()))
 
 
 def is_suffering(member: MemberView) -> bool:

@@ -21,10 +21,11 @@ def judge_members(view: LatencyView, follows: tuple[str, ...]) -> tuple[Finding,
     `follows` is what is told under a member's silence when nothing else explains it.
     """
     lost = _quorum_lost(view)
+    unexplained = [member for member in view.silent if not member.waits_for_disk]
     return (
         *((lost,) if lost else _no_leader(view)),
-        *(_silence(member, follows, blind=lost is None) for member in view.members if member.sample.silence),
-        *(_fell_silent(member) for member in view.members if member.fell_silent),
+        *(_silence(one, follows, blind=lost is None) for one in unexplained if one.sample.silence),
+        *(_fell_silent(member) for member in unexplained if member.fell_silent),
         *(_maintenance(member) for member in view.members if maintenance_of(member)),
         *_compaction(view),
     )
@@ -33,7 +34,7 @@ def judge_members(view: LatencyView, follows: tuple[str, ...]) -> tuple[Finding,
 def is_quorum_lost(view: LatencyView) -> bool:
     """Tell whether too few voters are left, as far as can be seen: a read that needs a quorum disproves it."""
     answered = any(member.linearizable.total > member.linearizable.failed for member in view.members)
-    return view.alive_voters < view.quorum and not answered and bool(view.silent)
+    return view.voters - len(view.lost_voters) < view.quorum and not answered
 
 
 def maintenance_of(member: MemberView) -> str:
@@ -42,20 +43,23 @@ def maintenance_of(member: MemberView) -> str:
         return "a defragmentation"
     if member.gauge("server_snapshot_apply_in_progress_total") > 0:
         return "applying a snapshot from the leader"
+    if member.gauge("network_snapshot_receive_inflights_total") > 0:
+        return "receiving a snapshot from the leader"
     return ""
 
 
 def _quorum_lost(view: LatencyView) -> Finding | None:
     if not is_quorum_lost(view):
         return None
+    lost = view.lost_voters
     return Finding(
         severity=Severity.CRITICAL,
         verdict="quorum-lost",
-        sentence=f"no quorum: {view.alive_voters} of {view.voters} voters answer, {view.quorum} are needed; "
-        f"{names(view.silent)} do not",
+        sentence=f"no quorum: {view.voters - len(lost)} of {view.voters} voters answer, {view.quorum} are needed; "
+        f"{names(lost)} {'does' if len(lost) == 1 else 'do'} not",
         evidence=tuple(
             Evidence(what=member.name, value=member.sample.silence_reason, source="TCP and metrics")
-            for member in view.silent
+            for member in lost
         ),
         follows=("no write and no linearizable read is answered", "there is no leader"),
     )
@@ -125,7 +129,8 @@ def _maintenance(member: MemberView) -> Finding:
             Evidence(
                 what=maintenance_of(member),
                 value="in flight",
-                source="etcd_disk_defrag_inflight, etcd_server_snapshot_apply_in_progress_total",
+                source="etcd_disk_defrag_inflight, etcd_server_snapshot_apply_in_progress_total, "
+                "etcd_network_snapshot_receive_inflights_total",
             ),
         ),
     )

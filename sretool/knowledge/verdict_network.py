@@ -34,8 +34,19 @@ def find_slow_paths(view: LatencyView) -> SlowPaths:
     """Return the slow paths that nothing else explains.
 
     A slow disk, an election after a member's death, an apply that takes long or a defragmentation slow reads
-    down as well; where one of these is seen, no path is accused.
+    down as well; where one of these is seen, no path is accused. Nor is one whose round trips were measured and
+    are good, nor any where only one member votes: it waits for nobody.
     """
+    if view.voters < 2:
+        return SlowPaths()
+    found = _suspected(view)
+    return SlowPaths(
+        nodes=tuple(node for node in found.nodes if not _is_near(view, node)),
+        pairs=tuple(pair for pair in found.pairs if not _is_good(round_trip(view, *(m.name for m in pair)))),
+    )
+
+
+def _suspected(view: LatencyView) -> SlowPaths:
     if holds_up_everyone(view) or (view.silent and view.leader_changes):
         return SlowPaths()
     waiting = tuple(member for member in view.answering if _waits_for_others(member))
@@ -105,6 +116,17 @@ def _is_far(view: LatencyView, leader: MemberView, followers: tuple[MemberView, 
     return any(not isinstance(rtt, Unknown) and rtt > thresholds.RTT_SLOW_SECONDS for rtt in seen)
 
 
+def _is_near(view: LatencyView, node: MemberView) -> bool:
+    """Tell whether all that the member waits for was seen to be near: a follower waits for its leader."""
+    leads = node.name in {view.leader, view.first_leader}
+    others = [m.name for m in view.members if m is not node and not m.is_learner] if leads else [view.leader]
+    return all(_is_good(round_trip(view, node.name, other)) for other in others)
+
+
+def _is_good(rtt: Known[float]) -> bool:
+    return not isinstance(rtt, Unknown) and rtt <= thresholds.RTT_GOOD_SECONDS
+
+
 def _reaches_beyond(view: LatencyView, slow: tuple[MemberView, ...]) -> bool:
     """Tell whether members beside the slow followers wait now and then: then it is the leader's network."""
     rest = [member for member in view.answering if member not in slow and not member.is_learner]
@@ -132,12 +154,7 @@ def _of_followers(view: LatencyView, slow: tuple[MemberView, ...], leader: Membe
     nodes, pairs = [], []
     for follower in slow:
         others = [m.name for m in view.answering if m.name not in {follower.name, view.leader}]
-        fast = [
-            name
-            for name in others
-            if not isinstance(rtt := round_trip(view, follower.name, name), Unknown)
-            and rtt <= thresholds.RTT_GOOD_SECONDS
-        ]
+        fast = [name for name in others if _is_good(round_trip(view, follower.name, name))]
         observed = round_trip(view, follower.name, view.leader)
         slow_to_leader = not isinstance(observed, Unknown) and observed > thresholds.RTT_SLOW_SECONDS
         if fast and slow_to_leader:

@@ -11,7 +11,7 @@ from sretool.knowledge.verdict_load import judge_database, judge_load
 from sretool.knowledge.verdict_members import is_quorum_lost, judge_members
 from sretool.knowledge.verdict_network import SlowPaths, find_slow_paths, judge_network, round_trip
 from sretool.model import Finding, Known, Severity, Unknown
-from sretool.model.latency import LatencySample, MemberLatency
+from sretool.model.latency import LatencySample, MemberLatency, MemberSample
 
 
 class Diagnosis(msgspec.Struct, frozen=True, kw_only=True):
@@ -33,6 +33,8 @@ def diagnose(sample: LatencySample) -> Diagnosis:
     Rules look at causes in the order in which one explains the other: a missing quorum or member, maintenance,
     disks, network, load. What an earlier one explains is told as its consequence.
     """
+    if sample.cut_short:
+        return _cut_short(sample)
     view = view_of(sample)
     paths = SlowPaths() if is_quorum_lost(view) else find_slow_paths(view)
     follows = consequences(view)
@@ -60,6 +62,8 @@ def diagnose(sample: LatencySample) -> Diagnosis:
 
 def judge_each(sample: LatencySample) -> tuple[MemberLatency, ...]:
     """Return how fast each member is, in the sample's order: for choosing one."""
+    if sample.cut_short:
+        sample = _without_windows(sample)
     view = view_of(sample)
     slow = find_slow_paths(view).members
     return tuple(
@@ -77,6 +81,29 @@ def judge_each(sample: LatencySample) -> tuple[MemberLatency, ...]:
         )
         for member in view.members
     )
+
+
+def _cut_short(sample: LatencySample) -> Diagnosis:
+    unread = Unknown(sample.cut_short)
+    finding = Finding(
+        severity=Severity.WARNING,
+        verdict="cannot-tell",
+        sentence=f"{sample.cut_short}: nothing was learned; give it a longer deadline or a shorter window",
+        blind=True,
+    )
+    return Diagnosis(
+        findings=(finding,),
+        causes=unread,
+        leader_disk_slow=unread,
+        slow_disk_members=unread,
+        slow_network_members=unread,
+    )
+
+
+def _without_windows(sample: LatencySample) -> LatencySample:
+    unread = Unknown(sample.cut_short)
+    members = tuple(MemberSample(name=one.name, status=unread, window=unread) for one in sample.members)
+    return msgspec.structs.replace(sample, members=members)
 
 
 def _explained(view: LatencyView, paths: SlowPaths) -> frozenset[str]:

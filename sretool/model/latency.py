@@ -55,9 +55,13 @@ class MemberSample(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class LatencySample(msgspec.Struct, frozen=True, kw_only=True):
-    """All members during one window, in inventory order."""
+    """All members during one window, in inventory order; `cut_short` is why a window did not take its time.
+
+    Nothing is to be told from such a one: what was left unanswered may be our own doing.
+    """
 
     window_seconds: float
+    cut_short: str = ""
     members: tuple[MemberSample, ...]
 
 

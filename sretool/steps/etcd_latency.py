@@ -54,8 +54,11 @@ class EtcdLatency(Step[EtcdLatencyParams, EtcdLatencyFacts]):
 
     Finds causes and tells what follows from them underneath: `quorum-lost`, `no-leader`, `member-dead` and other
     silences, `maintenance`, `disk-slow-leader`, `-majority` or `-minority`, `network-node`, `network-pair`,
-    `list-storm`, `write-storm`, `watch-leak-etcd`, `cpu-starved`, `member-slow`, `leader-churn`, `db-large`. When
-    everything that was measured is good it says `not-etcd`, with the figures.
+    `list-storm`, `write-storm`, `watch-leak-etcd`, `cpu-starved`, `member-slow`, `leader-churn`, `db-large`,
+    `quota-differs`. When everything that was measured is good it says `not-etcd`, with the figures.
+
+    A disk from which no fsync returns makes no sample: it is known by proposals that wait while others apply
+    theirs. A window for which the deadline leaves too little time is not begun, and nothing is told of it.
 
     A p99 from fewer than 20 samples is unknown, not good. An idle etcd makes no fsyncs: its disks are not judged,
     and that is noted. What the answer needs and cannot be read is `cannot-tell`.

@@ -11,7 +11,7 @@ from sretool.clock import Deadline, SystemClock
 from sretool.cluster import Cluster
 from sretool.cluster.inventory import parse_cluster
 from sretool.lab import Lab, LabSpec, processes
-from sretool.lab.faults import raise_fault
+from sretool.lab.faults import FaultOptions, raise_fault
 from sretool.step.units import Duration
 from sretool.steps.etcd_latency import EtcdLatency, EtcdLatencyFacts, EtcdLatencyParams
 from tests.support.background_writer import writing
@@ -103,6 +103,34 @@ def test_two_slow_disks_of_three_hold_up_every_commit(lab):
         facts = seen(lambda: look(lab), as_expected=lambda facts: facts.causes == ("disk-slow-majority",))
     assert facts.causes == ("disk-slow-majority",)
     assert facts.slow_disk_members == ("m1", "m2")
+
+
+@needs_root
+@needs_strace
+@pytest.mark.parametrize("milliseconds", [3000, 20_000], ids=["3 s", "longer than the window"])
+def test_a_disk_that_hangs_is_the_disk_of_a_lone_member_and_no_network_or_lost_quorum(tmp_path, milliseconds):
+    with running_lab(tmp_path, LabSpec(name="lone", members=1)) as lone, writing(lone):
+        raise_fault(lone, "slow-disk", "m1", FaultOptions(milliseconds=milliseconds))
+        time.sleep(SETTLE_SECONDS + 1.0)
+        facts = seen(lambda: look(lone), as_expected=lambda facts: facts.causes == ("disk-slow-majority",))
+    assert facts.causes == ("disk-slow-majority",)
+    assert facts.leader_disk_slow is True
+    assert not any(one.blind for one in findings(facts))
+
+
+@needs_root
+@needs_strace
+@pytest.mark.parametrize(
+    ("role", "milliseconds"), [("follower", 4000), ("follower", 20_000), ("leader", 20_000)]
+)
+def test_a_disk_that_hangs_is_told_of_one_member_of_three(lab, role, milliseconds):
+    at_fault = role_names(lab)[role]
+    with writing(lab):
+        raise_fault(lab, "slow-disk", at_fault, FaultOptions(milliseconds=milliseconds))
+        time.sleep(SETTLE_SECONDS + 2.0)  # a leader's followers elect another
+        facts = seen(lambda: look(lab), as_expected=lambda facts: facts.causes == ("disk-slow-minority",))
+    assert facts.causes == ("disk-slow-minority",)
+    assert facts.slow_disk_members == (at_fault,)
 
 
 @pytest.mark.parametrize("fault", ["freeze", "kill"])

@@ -107,6 +107,13 @@ def test_while_an_earlier_step_may_free_the_space_every_change_is_conditional(ea
     ]
 
 
+def test_how_full_a_silent_member_is_no_defragmentation_tells_so_nothing_is_promised():
+    proposal = plan(facts(Alarm(1, NOSPACE), above=UNREAD), change(Effect.STALLS_MEMBER))
+    (held,) = proposal.held
+    assert (proposal.waves, held.refused) == ((), False)
+    assert "start it, or remove it from etcd, first" in held.why
+
+
 def test_full_with_nothing_left_to_free_it_is_refused_with_what_a_person_needs():
     proposal = plan(facts(Alarm(1, NOSPACE), above=True), change(Effect.STALLS_MEMBER, made=True))
     assert proposal.waves == ()

@@ -80,6 +80,16 @@ def test_it_takes_the_window_and_half_a_second(entry):
     assert min(len(one.linearizable) for one in sample.members) >= 5
 
 
+def test_a_deadline_that_passes_during_the_window_is_told_and_no_member_blamed(entry):
+    with Cluster(entry, CLOCK) as cluster:
+        read = cluster.reader(Deadline(CLOCK, 2.0))
+        facts = EtcdLatency().look(read, EtcdLatencyParams(window=Duration(1.995)))
+    (told,) = EtcdLatency().plan(PARAMS, facts, ()).findings
+    assert told.blind
+    assert told.subject == ""
+    assert "the deadline of the run or step" in told.sentence
+
+
 def test_one_look_measures_once(entry):
     with Cluster(entry, CLOCK) as cluster:
         read = cluster.reader(Deadline(CLOCK, 30.0))

@@ -11,6 +11,7 @@ from sretool.knowledge.space import (
     growth_sentence,
     is_any_at,
     quota_finding,
+    quota_findings,
 )
 from sretool.model import Severity, Unknown
 
@@ -35,6 +36,52 @@ def test_the_fullest_member_decides_how_bad_it_is(share, severity):
         assert "b" in finding.sentence
         assert len(finding.evidence) == 2
         assert bool(finding.verdict) == (severity > Severity.NOTE)
+
+
+GIB, MIB = 1 << 30, 1 << 20
+
+
+@pytest.mark.parametrize(
+    ("used", "quotas", "expected"),
+    [
+        ({"a": 0.01, "b": 1.02}, {"a": 2 * GIB, "b": 16 * MIB}, [("quota-differs", "b", Severity.CRITICAL)]),
+        ({"a": 0.01, "b": 0.5}, {"a": 2 * GIB, "b": 16 * MIB}, [("", "b", Severity.NOTE)]),
+        ({"a": 0.01}, {"a": 2 * GIB, "b": 16 * MIB}, [("", "b", Severity.NOTE)]),
+        (
+            {"a": 0.8, "b": 0.9},
+            {"a": 2 * GIB, "b": GIB},
+            [("quota-differs", "b", Severity.CRITICAL), ("db-large", "", Severity.WARNING)],
+        ),
+        ({"a": 0.9, "b": 0.9}, {"a": 2 * GIB, "b": 2 * GIB}, [("db-large", "", Severity.CRITICAL)]),
+        ({"a": 0.1, "b": -1.0}, {"a": 2 * GIB, "b": -1}, []),
+        ({}, {}, []),
+    ],
+    ids=["full", "not full", "silent", "all large", "the same", "one is off", "nothing read"],
+)
+def test_a_quota_smaller_than_the_others_is_the_cause(used, quotas, expected):
+    found = quota_findings(used, quotas)
+    assert [(one.verdict, one.subject, one.severity) for one in found] == expected
+
+
+def test_the_smaller_quota_is_told_beside_that_of_the_others():
+    (found,) = quota_findings({"a": 0.01, "b": 0.01, "c": 1.02}, {"a": 2 * GIB, "b": 2 * GIB, "c": 16 * MIB})
+    assert found.sentence.startswith("quotas differ: c 16.0 MiB (it takes 102%), a and b 2.0 GiB")
+    assert "give c the same" in found.sentence
+
+
+@pytest.mark.parametrize(
+    ("quotas", "command"),
+    [
+        ({"a": 100, "b": 100}, "# restart each member with --quota-backend-bytes=200"),
+        ({"a": 100, "b": UNREAD}, "# restart each member with --quota-backend-bytes=200"),
+        ({"a": UNREAD}, "# restart each member with --quota-backend-bytes=TWICE-THE-PRESENT"),
+        ({"a": 16, "b": 100, "c": 100}, "# restart a with --quota-backend-bytes=100"),
+    ],
+    ids=["the same", "one unread", "all unread", "one smaller"],
+)
+def test_only_the_smaller_quota_is_raised_by_hand(quotas, command):
+    commands = commands_by_hand(endpoints=["e1"], census=UNREAD, quotas=quotas)
+    assert [command] == [one.partition(",")[0] for one in commands if "--quota" in one]
 
 
 def space(size, quota=100):
@@ -99,7 +146,7 @@ def test_the_largest_prefix_stands_in_the_commands(resource, kubernetes, prefix)
         namespaces=(),
         is_kubernetes=kubernetes,
     )
-    commands = commands_by_hand(endpoints=["e1", "e2"], census=census, quota_bytes=100)
+    commands = commands_by_hand(endpoints=["e1", "e2"], census=census, quotas={"a": 100})
     assert f"del {prefix} --prefix" in commands[1]
-    assert "--quota-backend-bytes=200" in commands[2]
+    assert commands[2].startswith("# restart each member with --quota-backend-bytes=200, or so")
     assert "--endpoints=e1,e2 defrag" in commands[4]

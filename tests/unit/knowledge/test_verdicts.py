@@ -1,9 +1,11 @@
 """Each pattern of a sample gives its cause, and no other; what cannot be told is not told."""
 
+import msgspec
 import pytest
 
 from sretool.knowledge.verdicts import diagnose, judge_each
 from sretool.model import Severity, Silence, Unknown
+from sretool.model.latency import LatencySample
 from tests.support.latency_samples import (
     FAST,
     SLOW,
@@ -26,6 +28,13 @@ FLOOD = {
     "first_gauges": {"server_proposals_pending": 300.0},
 }
 BUSY = {"process_cpu_seconds_total": 19.0}
+NEVER = {"linearizable": probes(-1.2, -1.2, -1.2)}
+WRITES = {"increases": {"server_proposals_applied_total": 10.0}}
+HUNG = {"fsync": histogram(), "commit": histogram(), **NEVER}
+LEADS = {"first_gauges": {"server_is_leader": 1.0}}
+FAILS = {"increases": {"server_proposals_failed_total": 4.0}}
+FAR = histogram(0.4)
+NEAR = histogram(0.002)
 
 CAUSES = {
     "nothing is slow": ([], ()),
@@ -52,6 +61,29 @@ CAUSES = {
     "backend commits alone tell of a slow disk": (
         [member("m2", commit=histogram(*[0.4] * 30))],
         ("disk-slow-minority",),
+    ),
+    "no fsync returns on a follower while others apply": (
+        [member("m1", **WRITES), member("m2", **HUNG), member("m3", **WRITES)],
+        ("disk-slow-minority",),
+    ),
+    "a leader whose disk hangs calls itself leader beside the one elected after it": (
+        [
+            member("m1", **HUNG, **LEADS, **FAILS),
+            member("m2", leader="m3", **WRITES),
+            member("m3", leader="m3", **WRITES),
+        ],
+        ("disk-slow-minority",),
+    ),
+    "two fsyncs that take half of the window": (
+        [member("m2", fsync=histogram(3.0, 3.0), **LOADED)],
+        ("disk-slow-minority",),
+    ),
+    "nothing is written while a snapshot is received": (
+        [
+            member("m1", **WRITES),
+            member("m2", **HUNG, gauges={"network_snapshot_receive_inflights_total": 1.0}),
+        ],
+        ("maintenance",),
     ),
     "one slow fsync is a hiccup": ([member("m2", fsync=histogram(0.2, *[0.001] * 50))], ()),
     "a disk between 10 and 64 ms is noted, not blamed": (
@@ -84,6 +116,26 @@ CAUSES = {
         ("member-dead", "network-pair"),
     ),
     "a slow round trip between followers harms nobody": ([member("m2", rtt={"m3": histogram(0.4)})], ()),
+    "a slow follower at the end of a good round trip is not its network's": (
+        [member("m2", **WAITS, rtt={"m1": NEAR})],
+        (),
+    ),
+    "a slow leader is not its network's when its round trips are good": (
+        [
+            member("m1", **WAITS, rtt={"m2": NEAR, "m3": NEAR}),
+            member("m2", **WAITS),
+            member("m3", **WAITS),
+        ],
+        (),
+    ),
+    "one good round trip of two does not clear the leader": (
+        [
+            member("m1", **WAITS, rtt={"m2": NEAR, "m3": FAR}),
+            member("m2", **WAITS),
+            member("m3", **WAITS),
+        ],
+        ("network-node",),
+    ),
     "an election that nothing explains": ([member("m2", **CHURN)], ("leader-churn",)),
     "a dead member": ([silent("m3", Silence.DEAD)], ("member-dead",)),
     "a frozen leader, and the election after it": (
@@ -208,12 +260,129 @@ CAUSES = {
         [member("m2", status=status("m2", size=90), gauges={"server_quota_backend_bytes": 100.0})],
         ("db-large",),
     ),
+    "a quota smaller than the others'": (
+        [
+            member("m2", status=status("m2", size=90), gauges={"server_quota_backend_bytes": 100.0}),
+            member("m3", status=status("m3", size=90), gauges={"server_quota_backend_bytes": 1000.0}),
+        ],
+        ("quota-differs",),
+    ),
 }
 
 
 @pytest.mark.parametrize(("members", "causes"), CAUSES.values(), ids=CAUSES.keys())
 def test_a_pattern_gives_its_causes_and_no_other(members, causes):
     assert causes == diagnose(sample(*members)).causes
+
+
+def alone(**changes):
+    """Return the sample of an etcd of one member."""
+    return LatencySample(window_seconds=10.0, members=(member("m1", **changes),))
+
+
+@pytest.mark.parametrize(
+    ("changes", "causes", "disk_slow"),
+    [
+        ({**HUNG, **LEADS, **FAILS}, ("disk-slow-majority",), True),
+        (
+            {
+                **HUNG,
+                "gauges": {"server_proposals_pending": 1.0},
+                "first_gauges": {"server_is_leader": 1.0, "server_proposals_pending": 1.0},
+            },
+            ("disk-slow-majority",),
+            True,
+        ),
+        (
+            {"fsync": histogram(3.0, 3.0), "serializable": probes(0.002, -1.2), **NEVER},
+            ("disk-slow-majority",),
+            True,
+        ),
+        ({**HUNG, **LEADS}, (), None),
+        (WAITS, (), False),
+    ],
+    ids=["its proposals fail", "one is pending", "it falls silent", "nobody writes", "only reads are slow"],
+)
+def test_a_lone_member_has_no_network_to_blame_and_is_no_lost_quorum(changes, causes, disk_slow):
+    diagnosis = diagnose(alone(**changes))
+    assert causes == diagnosis.causes
+    told = diagnosis.leader_disk_slow
+    assert disk_slow is (None if isinstance(told, Unknown) else told)
+    assert bool(causes) != any(one.verdict == "cannot-tell" for one in diagnosis.findings)
+
+
+def test_a_disk_that_does_not_return_is_said_to_be_that():
+    hung = finding("disk-slow-minority", member("m1", **WRITES), member("m2", **HUNG))
+    assert hung.sentence.startswith("the disk of m2 does not return from fsync")
+    assert hung.severity is Severity.CRITICAL
+    assert "none applied in the window" in hung.evidence[1].value
+
+
+def test_a_member_that_missed_one_commit_cannot_be_told():
+    once = member("m1", increases={"server_proposals_applied_total": 1.0})
+    diagnosis = diagnose(sample(once, member("m2", **HUNG)))
+    assert diagnosis.causes == ()
+    assert [(one.verdict, one.subject) for one in diagnosis.findings if one.blind] == [("cannot-tell", "m2")]
+
+
+@pytest.mark.parametrize(
+    "quiet",
+    [
+        {"serializable": probes(0.002, -1.2)},
+        {
+            "status": Unknown("no answer in 1.2 s"),
+            "silence": Silence.SLOW,
+            "serializable": (),
+            "linearizable": (),
+        },
+    ],
+    ids=["fell silent", "never answered Status"],
+)
+def test_what_a_slow_disk_leaves_unanswered_is_told_from_the_metrics(quiet):
+    diagnosis = diagnose(sample(member("m2", fsync=histogram(4.0, 4.0), **quiet)))
+    assert diagnosis.causes == ("disk-slow-minority",)
+    assert diagnosis.slow_disk_members == ("m2",)
+    assert not any(one.blind for one in diagnosis.findings)
+    assert "requests to m2 get no answer in time" in diagnosis.findings[0].follows
+
+
+@pytest.mark.parametrize(
+    "quiet",
+    [
+        member("m1", serializable=probes(0.002, -1.2), window=Unknown("no answer"), **NEVER),
+        member("m1", status=Unknown("no answer"), silence=Silence.TLS, serializable=(), linearizable=()),
+        silent("m1", Silence.SLOW),
+    ],
+    ids=["silent in the window", "its metrics know a leader", "slow"],
+)
+def test_a_quorum_is_not_lost_with_a_member_that_is_only_slow(quiet):
+    lone = LatencySample(window_seconds=10.0, members=(quiet,))
+    assert not any(one.verdict == "quorum-lost" for one in diagnose(lone).findings)
+    assert any(one.blind for one in diagnose(lone).findings)
+
+
+def test_the_members_that_a_quorum_lacks_are_those_that_are_gone_each_with_its_reason():
+    fell = member("m1", serializable=probes(-1.2), window=Unknown("no answer"), **NEVER)
+    lost = finding("quorum-lost", silent("m2", Silence.DEAD), silent("m3", Silence.FROZEN), fell)
+    assert "1 of 3 voters answer, 2 are needed; m2 and m3 do not" in lost.sentence
+    assert all(row.value for row in lost.evidence)
+
+
+def test_a_window_that_the_deadline_cut_short_blames_no_member():
+    silenced = member("m1", serializable=probes(-0.001), window=Unknown("no answer in 0.001 s"))
+    cut = msgspec.structs.replace(
+        sample(silenced), cut_short="the deadline leaves 1.0 s, the window takes 3 s"
+    )
+    diagnosis = diagnose(cut)
+    (told,) = diagnosis.findings
+    assert told.blind
+    assert told.subject == ""
+    assert "the deadline leaves 1.0 s" in told.sentence
+    assert isinstance(diagnosis.causes, Unknown)
+    assert all(
+        isinstance(one.disk_slow, Unknown) and isinstance(one.network_slow, Unknown)
+        for one in judge_each(cut)
+    )
 
 
 def finding(verdict, *members):
