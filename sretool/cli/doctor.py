@@ -2,14 +2,15 @@
 
 import contextlib
 import secrets
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 
+from sretool.cli.doctor_etcd import Answer, ask_member, check_metrics, compare_members, silent
 from sretool.clients.etcd import Endpoint, TlsFiles, connect
 from sretool.clients.etcd.certificates import days_until_expiry
 from sretool.clients.etcd.handshake import Reached, shake_hands
 from sretool.clients.etcd.reads import EtcdReads
-from sretool.clients.etcd.tls_probe import find_tls_fault
+from sretool.clients.etcd.tls_probe import TlsFault, find_tls_fault
 from sretool.clients.metrics import read_metrics
 from sretool.clock import SystemClock
 from sretool.cluster import ClusterEntry, InventoryMember
@@ -21,10 +22,11 @@ from sretool.errors import RemoteError, UsageError
 from sretool.folders import state_folder
 from sretool.knowledge.health_findings import CERTIFICATE_DAYS
 from sretool.knowledge.words import show_bytes
-from sretool.model import Known, Unknown
+from sretool.model import EndpointStatus, Known, Unknown
 from sretool.model.checks import PathCheck, failed, missing, passed, warned
 
 SECONDS = 2.0
+_EXEC = "it needs the right to exec in that pod: sretool cluster role RUNBOOK shows it"
 _NO_METRICS = "without metrics there is no latency window and no defragmentation"
 
 
@@ -35,11 +37,12 @@ def examine(entry: ClusterEntry) -> list[PathCheck]:
     api = KubernetesConnection(entry.kubernetes) if entry.kubernetes else None
     try:
         with ThreadPoolExecutor(max_workers=len(access.members)) as pool:
-            by_member = list(pool.map(lambda member: list(_any_member(member, tls, api)), access.members))
+            answers = list(pool.map(lambda member: _any_member(member, tls, api), access.members))
     finally:
         if api is not None:
             api.close()
-    checks = [check for checks in by_member for check in checks]
+    checks = [check for _, checks in answers for check in checks]
+    checks += compare_members([told for told, _ in answers])
     if entry.kubernetes is not None:
         from sretool.cli.doctor_kubernetes import examine_kubernetes, rights_of_runbooks
 
@@ -48,56 +51,61 @@ def examine(entry: ClusterEntry) -> list[PathCheck]:
     return [*checks, _state_folder()]
 
 
-def _any_member(
-    member: InventoryMember, tls: TlsFiles | None, api: KubernetesConnection | None
-) -> Iterable[PathCheck]:
+def _any_member(member: InventoryMember, tls: TlsFiles | None, api: KubernetesConnection | None) -> Answer:
     if member.pod is None or api is None:
         return _member(member, tls)
     return _in_pod(member, EtcdPod(member, member.pod, api))
 
 
-def _in_pod(member: InventoryMember, pod: EtcdPod) -> Iterator[PathCheck]:
+def _in_pod(member: InventoryMember, pod: EtcdPod) -> Answer:
     where = f"{member.name} ({member.client})"
     seconds = SECONDS * POD_PATIENCE
-    try:
-        status = pod.reads().status(timeout_seconds=seconds)
-    except RemoteError as error:
-        then = error.then or "it needs the right to exec in that pod: sretool cluster role RUNBOOK shows it"
-        yield failed(where, "pod exec", error.message, then)
-    else:
-        yield passed(where, "pod exec", f"etcdctl: etcd {status.version}, {show_bytes(status.db_size_bytes)}")
+    told, checks = ask_member(
+        where, member, pod.reads(), path="pod exec", then=_EXEC, timeout_seconds=seconds
+    )
     try:
         page = pod.scrape(timeout_seconds=seconds)
     except RemoteError as error:
-        yield failed(where, "port-forward", error.message, error.then or _NO_METRICS)
+        checks.append(failed(where, "port-forward", error.message, error.then or _NO_METRICS))
     else:
-        yield passed(where, "port-forward", f"{len(page.samples)} metrics at {member.metrics_url}")
-    yield _disk(where, member)
+        checks.append(check_metrics(where, "port-forward", member, page, told.status))
+    return told, [*checks, _disk(where, member)]
 
 
-def _member(member: InventoryMember, tls: TlsFiles | None) -> Iterable[PathCheck]:
+def _member(member: InventoryMember, tls: TlsFiles | None) -> Answer:
     where = f"{member.name} ({member.client})"
+    told = silent(member)
     try:
         endpoint = endpoint_of(member)
     except UsageError as error:
-        yield failed(where, "address", error.message, error.then)
-        return
+        return told, [failed(where, "address", error.message, error.then)]
     seen = shake_hands(endpoint, None, timeout_seconds=SECONDS)
     if seen.reached in (Reached.REFUSED, Reached.NOWHERE):
         then = "see whether etcd runs there, then firewalls and the address in the cluster file"
-        yield failed(where, "TCP", seen.reason, then)
+        checks = [failed(where, "TCP", seen.reason, then)]
     elif seen.reached is Reached.ACCEPTED:
         then = "the process is stopped, or its machine hangs: look at it there"
-        yield failed(where, "TCP", seen.reason, then)
+        checks = [failed(where, "TCP", seen.reason, then)]
     else:
-        yield passed(where, "TCP", "accepted")
-        yield from _etcd(where, endpoint, tls)
-    yield _metrics(where, member, tls)
-    yield _disk(where, member)
+        told, answered = _etcd(where, member, endpoint, tls)
+        checks = [passed(where, "TCP", "accepted"), *answered]
+    return told, [*checks, _metrics(where, member, tls, told.status), _disk(where, member)]
 
 
-def _etcd(where: str, endpoint: Endpoint, tls: TlsFiles | None) -> Iterator[PathCheck]:
+def _etcd(where: str, member: InventoryMember, endpoint: Endpoint, tls: TlsFiles | None) -> Answer:
     fault = find_tls_fault(endpoint, tls, timeout_seconds=SECONDS)
+    checks = list(_tls(where, endpoint, tls, fault))
+    if fault:
+        return silent(member), checks
+    connection = connect(endpoint, tls)
+    try:
+        told, answered = ask_member(where, member, EtcdReads(connection), timeout_seconds=SECONDS)
+    finally:
+        connection.close()
+    return told, checks + answered
+
+
+def _tls(where: str, endpoint: Endpoint, tls: TlsFiles | None, fault: TlsFault | None) -> Iterator[PathCheck]:
     if fault:
         yield failed(where, "TLS", fault.cause, fault.then)
     elif endpoint.is_tls:
@@ -106,16 +114,6 @@ def _etcd(where: str, endpoint: Endpoint, tls: TlsFiles | None) -> Iterator[Path
         days = days_until_expiry(endpoint, tls, now=SystemClock().now(), timeout_seconds=SECONDS)
         yield _days(where, "our cert", days.client)
         yield _days(where, "server's cert", days.server)
-    if fault:
-        return
-    connection = connect(endpoint, tls)
-    try:
-        status = EtcdReads(connection).status(timeout_seconds=SECONDS)
-        yield passed(where, "Status", f"etcd {status.version}, {show_bytes(status.db_size_bytes)}")
-    except RemoteError as error:
-        yield failed(where, "Status", error.message, error.then)
-    finally:
-        connection.close()
 
 
 def _days(where: str, path: str, days: Known[float]) -> PathCheck:
@@ -128,13 +126,14 @@ def _days(where: str, path: str, days: Known[float]) -> PathCheck:
     return passed(where, path, f"valid for {days:.0f} days")
 
 
-def _metrics(where: str, member: InventoryMember, tls: TlsFiles | None) -> PathCheck:
-    url = member.metrics_url
+def _metrics(
+    where: str, member: InventoryMember, tls: TlsFiles | None, status: Known[EndpointStatus]
+) -> PathCheck:
     try:
-        page = read_metrics(url, tls, timeout_seconds=SECONDS)
+        page = read_metrics(member.metrics_url, tls, timeout_seconds=SECONDS)
     except (RemoteError, UsageError) as error:
         return failed(where, "metrics", error.message, error.then or _NO_METRICS)
-    return passed(where, "metrics", f"{len(page.samples)} metrics at {url}")
+    return check_metrics(where, "metrics", member, page, status)
 
 
 def _disk(where: str, member: InventoryMember) -> PathCheck:

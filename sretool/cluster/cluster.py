@@ -13,6 +13,7 @@ from sretool.cluster.kubernetes_reader import KubernetesReader
 from sretool.cluster.kubernetes_writer import KubernetesWriter
 from sretool.cluster.lease import ClusterLease
 from sretool.errors import RemoteError, UnreachableError
+from sretool.knowledge.membership import clusters_told
 from sretool.model import Identity, Known, MemberId, Unknown, known_only
 
 T = TypeVar("T")
@@ -122,11 +123,12 @@ class Cluster:
         """
         uid = self._kubernetes.pool.submit(read.kubernetes.kube_system_uid) if self._kubernetes else None
         read.require_an_answer()
-        statuses = known_only(read.etcd.status()).values()
-        clusters = {status.cluster_id for status in statuses}
-        if len(clusters) > 1:
+        answered = known_only(read.etcd.status())
+        statuses = answered.values()
+        if told := clusters_told(answered):
             raise RemoteError(
-                f"the endpoints of {self.name} belong to {len(clusters)} different etcd clusters"
+                f"the endpoints of {self.name} belong to different etcd clusters: {told}",
+                then="correct those that lead elsewhere in the cluster file, or leave them out",
             )
         members = read.etcd.member_list()
         ids = (
@@ -135,7 +137,7 @@ class Cluster:
             else {member.id for member in members.members}
         )
         return Identity(
-            etcd_cluster_id=f"{clusters.pop():x}",
+            etcd_cluster_id=f"{next(iter(statuses)).cluster_id:x}",
             etcd_member_ids=tuple(sorted(str(MemberId(member)) for member in ids)),
             kubernetes_uid=_known(uid.result()) if uid else "",
         )

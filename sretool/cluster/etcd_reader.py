@@ -14,6 +14,7 @@ from sretool.cluster.etcd_keys import EtcdKeys
 from sretool.cluster.etcd_pages import EtcdPages
 from sretool.cluster.inventory import EtcdAccess, InventoryMember
 from sretool.errors import InterruptedRunError, RemoteError
+from sretool.knowledge.membership import foreign_metrics
 from sretool.model import (
     Alarm,
     DiskSpace,
@@ -97,9 +98,12 @@ class EtcdReader:
         """Return the names of the members that answered Status."""
         return tuple(known_only(self.status()))
 
+    def unserved(self) -> Mapping[str, str]:
+        """Return, by voter that answered Status, why it answered no read through consensus; empty if it did."""
+        return self.remember("unserved", lambda: questions.read_unserved(self))
+
     def metrics(self) -> Mapping[str, Known[MetricsPage]]:
-        """Return each member's metrics page as scraped once in this look, without asking again those whose
-        metrics listener was just found as silent as they are."""
+        """Return each member's metrics page, scraped once a look; who was just found silent there is not asked."""
         return self.remember("metrics", self._scrape_who_may_answer)
 
     def scrape(self, names: Iterable[str] = ()) -> Mapping[str, Known[MetricsPage]]:
@@ -121,17 +125,16 @@ class EtcdReader:
         start = self._clock.monotonic()
         self._connections.reads(name).range_page(
             questions.PROBE_KEY,
-            b"",
             limit=1,
             serializable=not linearizable,
-            timeout_seconds=self._deadline.cap(timeout_seconds),
+            timeout_seconds=self._cap(timeout_seconds),
         )
         return self._clock.monotonic() - start
 
     def read_ahead(self) -> None:
         """Read side by side what every look before a change asks for, one question after the other otherwise."""
         self.status()
-        each = (self.member_list, self.alarms, self.is_kubernetes)
+        each = (self.member_list, self.alarms, self.is_kubernetes, self.unserved)
         asked = [self._connections.pool.submit(question) for question in each]
         self.metrics()
         for answer in asked:
@@ -155,8 +158,7 @@ class EtcdReader:
         return self.remember("member_list", lambda: questions.read_member_list(self))
 
     def alarms(self) -> Known[tuple[Alarm, ...]]:
-        """Return the alarms. Status carries each member's view without a quorum; AlarmList, a raft proposal,
-        is asked once a look and never of servers older than 3.5.5 (etcd PR 14429)."""
+        """Return the alarms. AlarmList is a raft proposal, asked once a look: see `questions.read_alarms`."""
         return self.remember("alarms", lambda: questions.read_alarms(self))
 
     def is_kubernetes(self) -> Known[bool]:
@@ -169,15 +171,12 @@ class EtcdReader:
 
     def compact_revision_of(self, name: str) -> Known[int]:
         """Return the revision up to which `name` has compacted, asked by a watch (0: never compacted)."""
-        return self._fan_out(
-            (name,),
-            lambda name: (
-                self._connections.reads(name).compact_revision_by_watch(
-                    timeout_seconds=self._cap(READ_SECONDS)
-                )
-                or 0
-            ),
-        )[name]
+
+        def ask(name: str) -> int:
+            reads, seconds = self._connections.reads(name), self._cap(READ_SECONDS)
+            return reads.compact_revision_by_watch(timeout_seconds=seconds) or 0
+
+        return self._fan_out((name,), ask)[name]
 
     def certificate_days(self, name: str) -> "CertificateDays":
         """Return for how many days our certificate and `name`'s are still valid."""
@@ -208,6 +207,10 @@ class EtcdReader:
         """Return seconds of the clock that never goes back: for spacing reads, not for telling the time."""
         return self._clock.monotonic()
 
+    def seconds_left(self) -> float:
+        """Return the seconds until the deadline of this look, step or run, never below zero."""
+        return self._deadline.left()
+
     def utc_now(self) -> datetime.datetime:
         """Return the wall-clock time: for the age of what carries a time stamp."""
         return self._clock.now()
@@ -233,7 +236,7 @@ class EtcdReader:
             try:
                 return ask(name)
             except RemoteError as error:
-                return Unknown(error.message)
+                return Unknown(error.message, error.then)
 
         return dict(zip(names, self._connections.pool.map(guarded, names), strict=True))
 
@@ -283,12 +286,9 @@ class EtcdReader:
         if name not in self.between_looks.get(_IDS, {}):
             self.status()
         known = self.between_looks.get(_IDS, {}).get(name)
-        served = page.label_values("etcd_server_id", "server_id")
-        if served and known is not None and served != (str(known),):
-            raise RemoteError(
-                f"the metrics at {self.member(name).metrics} are those of member {served[0]}, not of {name}",
-                then="correct the metrics URLs in the cluster file",
-            )
+        url = self.member(name).metrics_url
+        if known and (foreign := foreign_metrics(page, name=name, member_id=known, url=url)):
+            raise RemoteError(foreign, then="correct `client` and `metrics` in the cluster file")
         self._pages.put(name, page, asked=asked)
         return page
 

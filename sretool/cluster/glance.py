@@ -7,8 +7,11 @@ from typing import TYPE_CHECKING
 import msgspec
 
 from sretool.cluster.connections import FIRST_PASS_SECONDS, EtcdConnections
+from sretool.cluster.etcd_questions import PROBE_KEY, why_unserved
 from sretool.cluster.inventory import EtcdAccess, KubernetesAccess
 from sretool.errors import RemoteError
+from sretool.knowledge.membership import foreign_metrics
+from sretool.knowledge.quorum import quorum_of
 from sretool.knowledge.quota_size import quota_of
 from sretool.model import EndpointStatus, Known, MemberList, MetricsPage, Silence, Unknown, known_only
 
@@ -27,6 +30,8 @@ class Glance(msgspec.Struct, frozen=True, kw_only=True):
     quotas: Mapping[str, Known[int]]  # bytes
     silences: Mapping[str, tuple[Silence, str]]
     member_list: Known[MemberList]
+    unserved: Mapping[str, str]
+    """Why a voter that answers Status answered no read through consensus, where it did not."""
 
 
 def read_glance(access: EtcdAccess, kubernetes: KubernetesAccess | None = None) -> Glance:
@@ -39,12 +44,23 @@ def read_glance(access: EtcdAccess, kubernetes: KubernetesAccess | None = None) 
     api = _open_api(kubernetes) if kubernetes and any(member.pod for member in access.members) else None
     connections = EtcdConnections(access, api)
     try:
-        statuses, lists, silences = _read(connections, tuple(member.name for member in access.members))
+        served = {
+            member.name: connections.pool.submit(_why_unserved, connections, member.name)
+            for member in access.members
+        }
+        statuses, lists, silences = _read(connections, tuple(served))
+        answered = known_only(statuses)
+        # Without a quorum the silent ones alone explain why nobody is served.
+        has_quorum = len(answered) >= quorum_of(len(statuses))
+        voters = [name for name, one in answered.items() if has_quorum and not one.is_learner]
         return Glance(
             statuses=statuses,
-            quotas=_quotas(connections, statuses),
+            quotas=_quotas(
+                connections, statuses, {member.name: member.metrics_url for member in access.members}
+            ),
             silences=silences,
             member_list=_newest(statuses, lists),
+            unserved={name: why for name in voters if (why := served[name].result())},
         )
     finally:
         connections.close()
@@ -93,6 +109,13 @@ def _read(
     return statuses, lists, silences
 
 
+def _why_unserved(connections: EtcdConnections, name: str) -> str:
+    seconds = FIRST_PASS_SECONDS * connections.patience
+    return why_unserved(
+        lambda: connections.reads(name).range_page(PROBE_KEY, limit=1, timeout_seconds=seconds)
+    )
+
+
 def _newest(
     statuses: Mapping[str, Known[EndpointStatus]], lists: Mapping[str, Known[MemberList]]
 ) -> Known[MemberList]:
@@ -105,7 +128,7 @@ def _newest(
 
 
 def _quotas(
-    connections: EtcdConnections, statuses: Mapping[str, Known[EndpointStatus]]
+    connections: EtcdConnections, statuses: Mapping[str, Known[EndpointStatus]], urls: Mapping[str, str]
 ) -> Mapping[str, Known[int]]:
     def ask(name: str) -> Known[int]:
         status = statuses[name]
@@ -115,6 +138,8 @@ def _quotas(
         page: Known[MetricsPage]
         try:
             page = connections.scrape(name, timeout_seconds=FIRST_PASS_SECONDS * connections.patience)
+            if foreign := foreign_metrics(page, name=name, member_id=status.member_id, url=urls[name]):
+                page = Unknown(foreign)
         except RemoteError as error:
             page = Unknown(error.message)
         return quota_of(status, page)

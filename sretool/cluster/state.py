@@ -52,12 +52,14 @@ def read_state_but_compactions(read: "ClusterReader") -> EtcdState:
 def _read_state(read: "ClusterReader") -> EtcdState:
     etcd = read.etcd
     statuses, pages, silences = etcd.status(), etcd.metrics(), etcd.silences()
+    unserved = etcd.unserved()
     members = tuple(
         MemberState(
             name=member.name,
             peer_url=member.peer,
             status=statuses[member.name],
             silence=silences[member.name][0] if member.name in silences else None,
+            unserved=unserved.get(member.name, ""),
             quota_bytes=quota_of(statuses[member.name], pages[member.name]),
             defrag_inflight=_whole(pages[member.name], DEFRAG_INFLIGHT),
             snapshot_apply_inflight=_whole(

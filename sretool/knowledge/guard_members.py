@@ -44,7 +44,8 @@ def nobody_catching_up(context: GuardContext) -> GuardAnswer:
     for learner in (member for member in listed if member.is_learner):
         if learner.id not in by_id:
             name = learner.name or MemberId(learner.id)
-            return refuse(rule, f"the learner {name} does not answer: how far it is behind is unknown")
+            reason = f"the learner {name} does not answer: how far it is behind is unknown"
+            return refuse(rule, reason, is_unknown=True)
         lag = lag_of(state, by_id[learner.id][1])
         if lag > LAG_NOTICED:
             return wait(
@@ -66,7 +67,7 @@ def raft_lag(context: GuardContext) -> GuardAnswer:
         if not status.is_learner
     }
     if not lags:
-        return refuse(rule, "no voter answers")
+        return refuse(rule, "no voter answers", is_unknown=True)
     name, lag = max(lags.items(), key=lambda one: one[1])
     if lag <= LAG_NOTICED:
         return passed(rule, f"at most {lag} raft entries behind (limit {LAG_NOTICED})")
@@ -119,7 +120,7 @@ def target_is_healthy(context: GuardContext) -> GuardAnswer:
         return refuse(rule, f"the target {name} does not answer, or is no voter")
     member, status = found
     if member.name in votes.returning:
-        return wait(rule, f"the target {name} names another leader than most")
+        return wait(rule, f"the target {name} is no healthy voter yet: {votes}")
     if member.name not in votes.healthy:
         return refuse(rule, f"the target {name} is no healthy voter")
     lag = lag_of(context.state, status)

@@ -1,10 +1,10 @@
 """What one look sees of every etcd member, and what follows from it for leader and quorum."""
 
-from collections.abc import Mapping, Sequence
-from typing import Protocol
+from collections.abc import Mapping
 
 import msgspec
 
+from sretool.knowledge.membership import pair_members
 from sretool.knowledge.quorum import STILL_VOTING, quorum_of
 from sretool.knowledge.space import quota_share
 from sretool.model import EndpointStatus, Evidence, Known, Member, MemberId, MemberList, Silence, Unknown
@@ -15,6 +15,7 @@ _GONE = frozenset({Silence.DEAD, Silence.FROZEN})
 class MemberRow(msgspec.Struct, frozen=True, kw_only=True):
     """One line of the cluster's table. `why_silent` is empty when the member answers.
 
+    `metrics_unread` is why its metrics could not be read, None when they were.
     `lag` is how many raft entries it had not applied, compared with the leader, at the best of the samples.
     """
 
@@ -24,7 +25,7 @@ class MemberRow(msgspec.Struct, frozen=True, kw_only=True):
     status: Known[EndpointStatus]
     quota_bytes: Known[int]
     lag: Known[int]
-    has_metrics: bool = True
+    metrics_unread: Unknown | None = None
     silence: Silence | None = None
     why_silent: str = ""
 
@@ -97,13 +98,29 @@ class ClusterHealth(msgspec.Struct, frozen=True, kw_only=True):
         knows_leader = any(status.leader for status in self.statuses)
         return self.voters - gone < self.quorum or (self.voters_alive < self.quorum and not knows_leader)
 
+    @property
+    def strangers(self) -> frozenset[str]:
+        """Return who is in the inventory and no member of this etcd; nobody without a current member list."""
+        if isinstance(self.member_list, Unknown) or self.member_list.stale:
+            return frozenset()
+        listed = pair_members(self.rows, self.member_list.members)
+        return frozenset(row.name for row in self.rows if row.name not in listed)
+
+    def name_in_words(self, row: MemberRow) -> str:
+        """Return the member's name, and etcd's own where that is what the inventory calls another one."""
+        listed = () if isinstance(self.member_list, Unknown) else self.member_list.members
+        own = next(
+            (one.name for name, one in pair_members(self.rows, listed).items() if name == row.name), ""
+        )
+        is_of_another = own != row.name and own in {other.name for other in self.rows}
+        return f"{row.name}, which is {own} in etcd," if is_of_another else row.name
+
     def _may_vote(self, row: MemberRow) -> bool:
         """Tell whether the row is a voter of the member list; a member that was removed is none."""
         if isinstance(self.member_list, Unknown):
             return True
-        member_id = 0 if isinstance(row.status, Unknown) else row.status.member_id
-        voters = [member for member in self.member_list.members if not member.is_learner]
-        return any(row.peer_url in voter.peer_urls or voter.id == member_id for voter in voters)
+        listed = pair_members(self.rows, self.member_list.members).get(row.name)
+        return listed is not None and not listed.is_learner
 
 
 def disagreement_of(statuses: Mapping[str, EndpointStatus]) -> str:
@@ -127,35 +144,6 @@ def lags_of(statuses: Mapping[str, EndpointStatus]) -> dict[str, int]:
     if committed is None:
         return {}
     return {name: max(0, committed - status.raft_applied_index) for name, status in statuses.items()}
-
-
-class KnownMember(Protocol):
-    """A member of the inventory, and its Status where it answers."""
-
-    @property
-    def name(self) -> str: ...
-    @property
-    def peer_url(self) -> str: ...
-    @property
-    def status(self) -> Known[EndpointStatus]: ...
-
-
-def inventory_difference(known: Sequence[KnownMember], members: Sequence[Member]) -> str:
-    """Return how the inventory differs from the member list, as a sentence; empty when it does not."""
-    ids = {one.status.member_id for one in known if not isinstance(one.status, Unknown)}
-    urls = {one.peer_url for one in known}
-    missing = [m.name or m.peer_urls[0] for m in members if m.id not in ids and not urls & set(m.peer_urls)]
-    listed_ids = {member.id for member in members}
-    listed_urls = {url for member in members for url in member.peer_urls}
-    extra = [
-        one.name
-        for one in known
-        if one.peer_url not in listed_urls
-        and (isinstance(one.status, Unknown) or one.status.member_id not in listed_ids)
-    ]
-    clauses = [f"{', '.join(missing)} is a member and not in the inventory"] if missing else []
-    clauses += [f"{', '.join(extra)} is in the inventory and no member"] if extra else []
-    return f"the inventory differs from the member list: {'; '.join(clauses)}" if clauses else ""
 
 
 def unstarted_sentence(member: Member) -> str:

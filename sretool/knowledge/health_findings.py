@@ -2,12 +2,13 @@
 
 from collections.abc import Sequence
 
-from sretool.knowledge.health import ClusterHealth, MemberRow, inventory_difference, unstarted_sentence
+from sretool.knowledge.health import ClusterHealth, MemberRow, unstarted_sentence
+from sretool.knowledge.membership import difference_sentence
 from sretool.knowledge.quorum import LAG_CRITICAL, LAG_NOTICED
 from sretool.knowledge.releases import release_findings
-from sretool.knowledge.space import fragmentation_finding, quota_finding
+from sretool.knowledge.space import fragmentation_finding, quota_findings
 from sretool.knowledge.words import show_bytes
-from sretool.model import Evidence, Finding, Known, Member, MemberId, Severity, Silence, Unknown
+from sretool.model import Evidence, Finding, Known, Member, MemberId, Severity, Silence, Unknown, known_only
 
 CERTIFICATE_DAYS = 14.0
 
@@ -35,12 +36,11 @@ def findings_of(health: ClusterHealth) -> tuple[Finding, ...]:
         ),
         *_blind_findings(health),
     ]
-    used = [(row.name, row.quota_used) for row in health.rows]
-    known = [(name, share) for name, share in used if not isinstance(share, Unknown)]
+    used = known_only({row.name: row.quota_used for row in health.rows})
+    quotas = known_only({row.name: row.quota_bytes for row in health.rows})
     sizes = [(row.name, row.status) for row in health.rows if not isinstance(row.status, Unknown)]
-    return tuple(found) + tuple(
-        finding for finding in (quota_finding(known), fragmentation_finding(sizes)) if finding is not None
-    )
+    fragmented = fragmentation_finding(sizes)
+    return (*found, *quota_findings(used, quotas), *((fragmented,) if fragmented else ()))
 
 
 def health_summary(health: ClusterHealth) -> Finding:
@@ -106,6 +106,7 @@ def _quorum_findings(health: ClusterHealth) -> list[Finding]:
 
 
 def _silent_findings(health: ClusterHealth) -> list[Finding]:
+    """Return who does not answer; who is no member has nothing to start: the inventory differs, and says so."""
     margin = health.voters_alive - health.quorum
     left = (
         "no majority is left"
@@ -114,10 +115,11 @@ def _silent_findings(health: ClusterHealth) -> list[Finding]:
         if margin <= 0
         else f"{margin} more may fail"
     )
+    names = {row.name: health.name_in_words(row) for row in health.rows}
     return [
         Finding(
             severity=Severity.WARNING if row.silence is Silence.DEFRAGMENTING else Severity.CRITICAL,
-            sentence=f"{row.name} {_WORDS[row.silence]} ({row.why_silent}): {left}",
+            sentence=f"{names[row.name]} {_WORDS[row.silence]} ({row.why_silent}): {left}",
             verdict=f"member-{row.silence}",
             subject=row.name,
             evidence=(
@@ -130,7 +132,7 @@ def _silent_findings(health: ClusterHealth) -> list[Finding]:
             ),
         )
         for row in health.rows
-        if row.silence is not None
+        if row.silence is not None and row.name not in health.strangers
     ]
 
 
@@ -172,7 +174,7 @@ def _membership_findings(health: ClusterHealth) -> list[Finding]:
 
 
 def _inventory_findings(rows: Sequence[MemberRow], members: Sequence[Member]) -> list[Finding]:
-    sentence = inventory_difference(rows, members)
+    sentence = difference_sentence(rows, members)
     if not sentence:
         return []
     return [Finding(severity=Severity.WARNING, sentence=sentence, verdict="inventory-differs")]
@@ -237,18 +239,23 @@ def _blind_findings(health: ClusterHealth) -> list[Finding]:
     """Return what had to be read and was not. Without a quorum that is the answer, and nothing is missing."""
     if health.is_quorum_lost:
         return []
-    silent = [row.name for row in health.rows if isinstance(row.status, Unknown)]
-    unread = [row.name for row in health.rows if not isinstance(row.status, Unknown) and not row.has_metrics]
+    rows = [row for row in health.rows if row.name not in health.strangers]
+    silent = [row.name for row in rows if isinstance(row.status, Unknown)]
+    answering = [row for row in rows if not isinstance(row.status, Unknown)]
+    unread = [(row.name, row.metrics_unread) for row in answering if row.metrics_unread is not None]
     no_quota = [
-        row.name
-        for row in health.rows
-        if not isinstance(row.status, Unknown) and row.has_metrics and isinstance(row.quota_bytes, Unknown)
+        row.name for row in answering if not row.metrics_unread and isinstance(row.quota_bytes, Unknown)
     ]
     sentences = [f"the size, revision and version of {', '.join(silent)} could not be read"] if silent else []
-    sentences += [f"the metrics of {', '.join(unread)} could not be read"] if unread else []
-    sentences += [f"the quota of {', '.join(no_quota)} could not be read"] if no_quota else []
+    if no_quota:
+        sentences.append(f"the quota of {', '.join(no_quota)} could not be read")
     if isinstance(health.member_list, Unknown):
         sentences.append(f"the member list could not be read: {health.member_list.reason}")
     if isinstance(health.compaction_stalled, Unknown) and not unread:
         sentences.append(f"whether compaction goes on could not be read: {health.compaction_stalled.reason}")
-    return [Finding(severity=Severity.WARNING, sentence=sentence, blind=True) for sentence in sentences]
+    told = [(sentence, "") for sentence in sentences]
+    told += [(f"the metrics of {name} could not be read: {why.reason}", why.then) for name, why in unread]
+    return [
+        Finding(severity=Severity.WARNING, sentence=sentence, blind=True, then=then)
+        for sentence, then in told
+    ]

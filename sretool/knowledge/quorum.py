@@ -23,8 +23,9 @@ def quorum_of(voters: int) -> int:
 class Votes(msgspec.Struct, frozen=True, kw_only=True):
     """The voters of a cluster by name. `leader` is the id that most of them name, 0 when none does.
 
-    Healthy ones answer and name that leader. Returning ones may be healthy in a moment: they vote without
-    answering, or name another leader or none. All others are lost, as far as anybody can tell.
+    Healthy ones answer, also a read through consensus, and name that leader. Returning ones may be healthy in a
+    moment: they vote without answering, name another leader or none, or are `unserved`: they answer only what
+    needs nobody else. All others are lost, as far as anybody can tell.
     """
 
     voters: int
@@ -32,6 +33,7 @@ class Votes(msgspec.Struct, frozen=True, kw_only=True):
     healthy: tuple[str, ...] = ()
     returning: tuple[str, ...] = ()
     lost: tuple[str, ...] = ()
+    unserved: tuple[str, ...] = ()
 
     @property
     def quorum(self) -> int:
@@ -51,7 +53,10 @@ class Votes(msgspec.Struct, frozen=True, kw_only=True):
         text = f"{len(self.healthy)} of {self.voters} voters are healthy, quorum is {self.quorum}"
         if self.lost:
             text += f"; {', '.join(self.lost)} does not answer"
-        return f"{text}; {', '.join(self.returning)} may be back soon" if self.returning else text
+        if self.unserved:
+            text += f"; {', '.join(self.unserved)} answers no read through consensus, so it may not vote"
+        back = [name for name in self.returning if name not in self.unserved]
+        return f"{text}; {', '.join(back)} may be back soon" if back else text
 
 
 def count_votes(state: EtcdState) -> Known[Votes]:
@@ -67,12 +72,17 @@ def count_votes(state: EtcdState) -> Known[Votes]:
         seen, status = by_id.get(voter.id, (None, None))
         quiet = next((silent[url] for url in voter.peer_urls if url in silent), None)
         if seen and status:
-            part = "healthy" if leader and status.leader == leader else "returning"
+            part = "healthy" if leader and status.leader == leader and not seen.unserved else "returning"
         else:
             part = "returning" if quiet and quiet.silence in STILL_VOTING else "lost"
         member = seen or quiet
         parts[part].append(member.name if member else voter.name or voter.peer_urls[0])
-    return Votes(voters=len(voters), leader=leader, **{part: tuple(names) for part, names in parts.items()})
+    return Votes(
+        voters=len(voters),
+        leader=leader,
+        unserved=tuple(member.name for member, _ in answering(state) if member.unserved),
+        **{part: tuple(names) for part, names in parts.items()},
+    )
 
 
 def answering(state: EtcdState) -> list[tuple[MemberState, EndpointStatus]]:
@@ -99,37 +109,7 @@ def raft_term(state: EtcdState) -> Known[int]:
     return max(terms) if terms else Unknown("no member answers")
 
 
-def find_differences(state: EtcdState) -> Known[tuple[str, ...]]:
-    """Return how the inventory differs from the member list, one clause each; unknown without a list."""
-    if isinstance(state.member_list, Unknown):
-        return state.member_list
-    if state.member_list.stale:
-        return Unknown("the member list comes from one member, without a quorum")
-    inventory = {_plain(member.peer_url): member for member in state.members}
-    listed = {_plain(url): member for member in state.member_list.members for url in member.peer_urls}
-    found = [
-        f"the cluster lists {member.name or 'a member'} ({', '.join(member.peer_urls)}), which the inventory lacks"
-        for member in state.member_list.members
-        if not any(_plain(url) in inventory for url in member.peer_urls)
-    ]
-    for url, known in inventory.items():
-        if url not in listed:
-            found.append(
-                f"the inventory has {known.name} ({known.peer_url}), which the cluster does not list"
-            )
-        elif not isinstance(known.status, Unknown) and known.status.member_id != listed[url].id:
-            found.append(
-                f"the endpoint of {known.name} answers as member {known.status.member_id:x}, "
-                f"the cluster lists {listed[url].id:x} under {known.peer_url}"
-            )
-    return tuple(found)
-
-
 def _leader(statuses: list[EndpointStatus]) -> int:
     named = Counter(status.leader for status in statuses if status.leader)
     terms = {status.leader: status.raft_term for status in sorted(statuses, key=lambda one: one.raft_term)}
     return max(named, key=lambda leader: (named[leader], terms[leader]), default=0)
-
-
-def _plain(url: str) -> str:
-    return url.rstrip("/").lower()

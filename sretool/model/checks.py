@@ -4,7 +4,10 @@ import msgspec
 
 
 class PathCheck(msgspec.Struct, frozen=True, kw_only=True):
-    """One path to one thing: `state` is ok, MISSING (it is not set up), WARNING or FAILED (it does not work)."""
+    """One path to one thing.
+
+    `state` is ok, MISSING (it is not set up), UNTRIED, WARNING or FAILED (it does not work).
+    """
 
     where: str
     path: str
@@ -31,3 +34,8 @@ def missing(where: str, path: str, found: str, then: str) -> PathCheck:
 def warned(where: str, path: str, found: str, then: str) -> PathCheck:
     """Return a path that works, and will not for ever, or not for everybody."""
     return PathCheck(where=where, path=path, state="WARNING", found=found, then=then)
+
+
+def untried(where: str, path: str, found: str) -> PathCheck:
+    """Return what cannot be tried without changing something."""
+    return PathCheck(where=where, path=path, state="UNTRIED", found=found)

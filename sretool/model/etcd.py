@@ -120,13 +120,15 @@ class Silence(enum.StrEnum):
 class MemberState(msgspec.Struct, frozen=True, kw_only=True):
     """All that guards and verdicts need of one member at one look.
 
-    Numbers from metrics are unknown when its metrics listener could not be read.
+    Numbers from metrics are unknown when its metrics listener could not be read. `unserved` is why a voter that
+    answers Status answered no read through consensus; empty when it did.
     """
 
     name: str
     peer_url: str
     status: Known[EndpointStatus]
     silence: Silence | None = None
+    unserved: str = ""
     quota_bytes: Known[int]
     defrag_inflight: Known[int]
     snapshot_apply_inflight: Known[int]

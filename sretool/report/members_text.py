@@ -4,13 +4,15 @@ from collections.abc import Sequence
 
 import msgspec
 
+from sretool.cluster.etcd_questions import alarms_of_errors
 from sretool.cluster.glance import Glance
 from sretool.cluster.inventory import InventoryMember
-from sretool.knowledge.health import disagreement_of, inventory_difference, lags_of, unstarted_sentence
+from sretool.knowledge.health import disagreement_of, lags_of, unstarted_sentence
+from sretool.knowledge.membership import difference_sentence
 from sretool.knowledge.quorum import LAG_NOTICED, quorum_of
 from sretool.knowledge.space import QUOTA_WARNING, quota_share
 from sretool.knowledge.words import show_bytes
-from sretool.model import EndpointStatus, Known, MemberList, Silence, Unknown, known_only
+from sretool.model import AlarmType, EndpointStatus, Known, MemberId, MemberList, Silence, Unknown, known_only
 from sretool.report.format import PAGE_COLUMNS, show_percent, table, wrapped
 
 # A member that is seen to be stopped is unhealthy; one that we cannot reach may be well.
@@ -50,7 +52,7 @@ def glance(cluster: str, known: Sequence[InventoryMember], seen: Glance) -> Clus
     answered = known_only(seen.statuses)
     lags = lags_of(answered)
     rows = tuple(
-        _answering(one, answered[one.name], seen.quotas[one.name], lags.get(one.name))
+        _answering(one, answered[one.name], seen, lags.get(one.name))
         if one.name in answered
         else _silent(one, *seen.silences[one.name])
         for one in known
@@ -82,7 +84,7 @@ def _cluster_problems(rows: Sequence[MemberGlance], listed: Known[MemberList]) -
     """Return what is wrong between the members: no leader, no quorum, disagreement, another member list."""
     members = () if isinstance(listed, Unknown) else listed.members
     unstarted = [unstarted_sentence(member) for member in members if not member.name]
-    difference = inventory_difference(rows, members) if members else ""
+    difference = difference_sentence(rows, members) if members else ""
     return tuple(one for one in (_agreement_problem(rows), *unstarted, difference) if one)
 
 
@@ -106,12 +108,18 @@ def _blind(rows: Sequence[MemberGlance], listed: Known[MemberList]) -> tuple[str
 
 
 def _answering(
-    member: InventoryMember, status: EndpointStatus, quota: Known[int], lag: int | None
+    member: InventoryMember, status: EndpointStatus, seen: Glance, lag: int | None
 ) -> MemberGlance:
+    quota = seen.quotas[member.name]
     used = quota_share(status.db_size_bytes, quota)
-    problems = [f"etcd says: {error.strip()}" for error in status.errors]
+    problems = [f"etcd says: {_with_names(error, seen)}" for error in status.errors]
     if not status.leader:
         problems.append("it knows no leader")
+    elif member.name in seen.unserved:
+        problems.append(
+            f"it answers for itself only: a read through consensus got none ({seen.unserved[member.name]}); "
+            "the others may not hear it, or its disk hangs"
+        )
     if lag is not None and lag > LAG_NOTICED:
         problems.append(f"it is {lag} raft entries behind the leader")
     if not isinstance(used, Unknown) and used >= QUOTA_WARNING:
@@ -132,6 +140,18 @@ def _answering(
         problems=tuple(problems),
         exit_code=9 if wrong else 8 if isinstance(quota, Unknown) else 0,
     )
+
+
+def _with_names(error: str, seen: Glance) -> str:
+    """Return what etcd says, an alarm with its member's name: etcd gives the id alone, in decimal digits."""
+    alarm = next(alarms_of_errors([error]), None)
+    if alarm is None or alarm.type is AlarmType.UNRECOGNISED:
+        return error.strip()
+    listed = () if isinstance(seen.member_list, Unknown) else seen.member_list.members
+    names = {member.id: member.name for member in listed}
+    names |= {status.member_id: name for name, status in known_only(seen.statuses).items()}
+    known = names.get(alarm.member_id) or f"member {MemberId(alarm.member_id)}"
+    return f"alarm {alarm.type} of {known if alarm.member_id else 'a member that etcd could not name'}"
 
 
 def _state_word(status: EndpointStatus, *, wrong: bool) -> str:

@@ -81,14 +81,15 @@ class EtcdEndpointStatus(Step[EtcdEndpointStatusParams, EtcdEndpointStatusFacts]
         ]
         etcd.side_by_side(questions, lambda ask: ask())
         health = _health(etcd, days)
+        rows = [row for row in health.rows if row.name not in health.strangers]
         return EtcdEndpointStatusFacts(
             healthy=is_healthy(health),
             quorum_lost=health.is_quorum_lost,
             members=_member_count(health),
-            silent_members=tuple(row.name for row in health.rows if isinstance(row.status, Unknown)),
+            silent_members=tuple(row.name for row in rows if isinstance(row.status, Unknown)),
             leader=health.leader,
-            quota_used=_highest([row.quota_used for row in health.rows], "quota use"),
-            db_size_bytes=_highest([_size(row) for row in health.rows], "size"),
+            quota_used=_highest([row.quota_used for row in rows], "quota use"),
+            db_size_bytes=_highest([_size(row) for row in rows], "size"),
             compaction_stalled=health.compaction_stalled,
             health=health,
         )
@@ -110,7 +111,7 @@ def _health(etcd: EtcdReader, days: Mapping[str, Known[float]]) -> ClusterHealth
             status=statuses[member.name],
             quota_bytes=quota_of(statuses[member.name], pages[member.name]),
             lag=lags.get(member.name, Unknown("it, or the leader, does not answer")),
-            has_metrics=not isinstance(pages[member.name], Unknown),
+            metrics_unread=page if isinstance(page := pages[member.name], Unknown) else None,
             silence=silences[member.name][0] if member.name in silences else None,
             why_silent=silences[member.name][1] if member.name in silences else "",
         )

@@ -7,6 +7,7 @@ import pytest
 
 from sretool.lab import LabSpec
 from tests.support.etcd_cluster import running_lab
+from tests.support.needs import needs_nft, needs_root
 from tests.support.promptly import promptly, quickest
 from tests.support.sretool_cli import Sretool
 
@@ -42,8 +43,8 @@ def healthy_seconds(lab):
 def fault(sretool, lab, healthy_seconds):
     raised = []
 
-    def raise_it(kind, member):
-        done = sretool("lab", "fault", "--name", lab.name, kind, member)
+    def raise_it(kind, member, *words):
+        done = sretool("lab", "fault", "--name", lab.name, kind, member, *words)
         assert done.returncode == 0, done.stderr
         raised.append((kind, member))
 
@@ -126,6 +127,21 @@ def test_a_silent_member_is_not_safe(sretool, fault):
     done = sretool("safe", "etcd")
     assert done.returncode in (4, 9), done.stdout + done.stderr
     assert "m3" in done.stdout
+
+
+@needs_root
+@needs_nft
+def test_a_member_that_the_others_cannot_hear_is_not_well_although_it_answers(sretool, lab, fault):
+    sretool("lab", "fault", "--name", lab.name, "fragment", "m1", "--size", "24Mi")
+    fault("loss", "m3", "--percent", "100")
+    status = sretool("cluster", "status")
+    assert status.returncode == 9, status.stdout
+    assert "m3: it answers for itself only" in " ".join(status.stdout.split())
+    safe = sretool("safe", "etcd")
+    assert safe.returncode == 4, safe.stdout
+    assert "m3 answers no read through consensus" in " ".join(safe.stdout.split())
+    plan = sretool("runbook", "etcd-defrag", "--plan", "-p", "reclaim_floor=1Mi", "--output", "json")
+    assert json.loads(plan.stdout)["changes"] == [], "without a voter to spare nobody is stalled"
 
 
 def test_status_shows_every_row_and_the_reason(sretool, fault, healthy_seconds):

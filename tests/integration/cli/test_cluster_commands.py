@@ -7,6 +7,7 @@ import pytest
 
 from sretool.lab import LabSpec, up
 from tests.support.etcd_cluster import hermetic_home, running_lab, tell
+from tests.support.promptly import seen
 from tests.support.sretool_cli import Sretool
 
 pytestmark = [pytest.mark.real, pytest.mark.faults, pytest.mark.xdist_group("cli")]
@@ -70,7 +71,7 @@ def test_a_learner_that_never_started_is_not_well(sretool, lab):
         assert "the member at https://127.0.0.1:9 was added and never started" in " ".join(
             done.stdout.split()
         )
-        assert "not in the inventory" in " ".join(done.stdout.split())
+        assert "which the inventory lacks" in " ".join(done.stdout.split())
     finally:
         lab.etcdctl("member", "remove", f"{json.loads(added.stdout)['member']['ID']:x}")
     assert status(sretool)[0] == 0
@@ -86,12 +87,16 @@ def test_an_inventory_that_lacks_a_member_is_not_well(sretool, lab):
     finally:
         (clusters / "cut.yaml").unlink()
     assert done.returncode == 9
-    assert "cut: the inventory differs from the member list: m3 is a member" in " ".join(done.stdout.split())
+    assert "cut: the inventory differs from the member list: the cluster lists m3" in " ".join(
+        done.stdout.split()
+    )
 
 
 def test_one_frozen_member(sretool, broken):
     broken("freeze", "m2")
-    assert status(sretool) == (9, {"m1": "ok", "m2": "FROZEN", "m3": "ok"})
+    expected = (9, {"m1": "ok", "m2": "FROZEN", "m3": "ok"})
+    # Where m2 led, the others are told for a second, rightly, to serve nobody.
+    assert seen(lambda: status(sretool), as_expected=lambda told: told == expected) == expected
     safe = sretool("safe", "etcd")
     assert (safe.returncode, safe.stdout.count("\n")) == (4, 1), safe.stdout
     assert "etcd: no: quorum" in safe.stdout
@@ -105,7 +110,9 @@ def test_one_frozen_and_one_dead_member(sretool, broken):
     broken("kill", "m3")
     assert status(sretool) == (9, {"m1": "ok", "m2": "FROZEN", "m3": "DEAD"})
     assert "no quorum: 1 of 3" in sretool("cluster", "status").stdout
-    assert sretool("safe", "etcd").returncode == 4
+    safe = sretool("safe", "etcd")
+    assert safe.returncode in (4, 8)  # for a second m1 may still name a leader: then it is a plain «no»
+    assert "quorum" in safe.stdout
 
 
 def test_nobody_answers(sretool, broken):

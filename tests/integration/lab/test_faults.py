@@ -19,14 +19,10 @@ from sretool.lab.faults import FAULTS, FaultOptions, raise_fault, undo_fault
 from sretool.lab.members import read_metrics
 from sretool.lab.network import packet_table
 from tests.support.etcd_cluster import hermetic_environment, hermetic_home, running_lab
+from tests.support.needs import needs_nft, needs_root, needs_strace
 
 pytestmark = [pytest.mark.real, pytest.mark.faults]
 
-needs_root = pytest.mark.skipif(os.geteuid() != 0, reason="needs root")
-needs_strace = pytest.mark.skipif(shutil.which("strace") is None, reason="needs strace")
-needs_nft = pytest.mark.skipif(
-    shutil.which("nft", path=f"{os.environ['PATH']}:/usr/sbin") is None, reason="needs nft (nftables)"
-)
 ROLES = ["follower", "follower", "leader"]
 
 

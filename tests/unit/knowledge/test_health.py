@@ -45,24 +45,26 @@ def silent(name, silence=Silence.DEAD):
         status=UNREAD,
         quota_bytes=UNREAD,
         lag=UNREAD,
-        has_metrics=False,
+        metrics_unread=UNREAD,
         silence=silence,
         why_silent="so",
     )
 
 
-def members(*, learners=(), unstarted=()):
+def members(*, learners=(), unstarted=(), without=(), renamed=None, stale=False):
     return MemberList(
+        stale=stale,
         members=tuple(
             Member(
                 id=number,
-                name="" if name in unstarted else name,
+                name="" if name in unstarted else (renamed or {}).get(name, name),
                 peer_urls=(f"https://{name}:2380",),
                 client_urls=(),
                 is_learner=name in learners,
             )
             for number, name in enumerate(NAMES, start=1)
-        )
+            if name not in without
+        ),
     )
 
 
@@ -127,13 +129,29 @@ CRITICAL, WARNING = Severity.CRITICAL, Severity.WARNING
         (health(row("b", lag=5001)), {("member-lagging", "b", CRITICAL)}),
         (health(row("b", lag=100)), set()),
         (health(row("b", quota_bytes=150 * MIB)), set()),
-        (health(row("b", quota_bytes=130 * MIB)), {("db-large", "", WARNING)}),
-        (health(row("b", quota_bytes=115 * MIB)), {("db-large", "", CRITICAL)}),
+        (health(*(row(name, quota_bytes=130 * MIB) for name in NAMES)), {("db-large", "", WARNING)}),
+        (health(*(row(name, quota_bytes=115 * MIB) for name in NAMES)), {("db-large", "", CRITICAL)}),
+        (health(row("b", quota_bytes=115 * MIB)), {("quota-differs", "b", CRITICAL)}),
         (health(member_list=members(unstarted=("c",))), {("member-unstarted", "3", WARNING)}),
         (health(member_list=members(learners=("c",))), set()),
         (
             health(row("c", peer_url="https://other:2380", status=status(7))),
             {("inventory-differs", "", WARNING)},
+        ),
+        (
+            health(row("a", status=status(2)), row("b", status=status(1, leader=1))),
+            {("inventory-differs", "", WARNING)},
+        ),
+        (health(row("b", peer_url="https://wrong:2380")), {("inventory-differs", "", WARNING)}),
+        (
+            health(silent("b"), member_list=members(renamed={"a": "b", "b": "a"})),
+            {("inventory-differs", "", WARNING), ("member-dead", "b", CRITICAL)},
+        ),
+        (health(silent("c"), member_list=members(without=("c",))), {("inventory-differs", "", WARNING)}),
+        (
+            # One member's own list may be an old one: who is not in it may be a voter.
+            health(silent("c"), member_list=members(without=("c",), stale=True)),
+            {("inventory-differs", "", WARNING), ("member-dead", "c", CRITICAL)},
         ),
         (health(compaction_stalled=True), {("compaction-stalled", "", WARNING)}),
         (health(certificate_days=(("a's", 13.0), ("b's", 15.0))), {("certificate-expiry", "a's", WARNING)}),
@@ -163,6 +181,30 @@ def test_what_a_silent_member_hides_makes_the_look_blind():
     assert [one.blind for one in findings_of(health(silent("b")))] == [False, True]
 
 
+def test_nothing_is_missing_of_a_silent_one_that_etcd_does_not_list():
+    found = findings_of(health(silent("c"), member_list=members(without=("c",))))
+    assert ["inventory-differs"] == [one.verdict for one in found]
+    assert "the inventory has c (https://c:2380), which the cluster does not list" in found[0].sentence
+
+
+def test_a_dead_member_is_called_what_etcd_calls_it_where_the_inventory_calls_another_so():
+    found = findings_of(health(silent("b"), member_list=members(renamed={"a": "b", "b": "a"})))
+    (dead,) = (one for one in found if one.verdict == "member-dead")
+    assert dead.sentence.startswith("b, which is a in etcd, is dead")
+    own_names = members(renamed={name: f"etcd-{name}" for name in NAMES})
+    (dead,) = (one for one in findings_of(health(silent("b"), member_list=own_names)) if one.verdict)
+    assert dead.sentence.startswith("b is dead")
+
+
+def test_why_metrics_were_not_read_is_told_and_what_to_do_about_it():
+    why = Unknown(
+        "the metrics at http://b:2381/metrics are those of member 1", then="correct the cluster file"
+    )
+    (told,) = findings_of(health(row("b", metrics_unread=why, quota_bytes=UNREAD)))
+    assert told.sentence == f"the metrics of b could not be read: {why.reason}"
+    assert (told.blind, told.then) == (True, "correct the cluster file")
+
+
 def test_without_a_quorum_nothing_is_blind_because_that_is_the_answer():
     found = findings_of(health(silent("b"), silent("c"), member_list=UNREAD))
     assert not any(one.blind for one in found)
@@ -171,7 +213,7 @@ def test_without_a_quorum_nothing_is_blind_because_that_is_the_answer():
 @pytest.mark.parametrize(
     "cluster",
     [
-        health(row("b", has_metrics=False, quota_bytes=UNREAD)),
+        health(row("b", metrics_unread=UNREAD, quota_bytes=UNREAD)),
         health(row("b", quota_bytes=UNREAD)),
         health(member_list=UNREAD),
         health(compaction_stalled=UNREAD),

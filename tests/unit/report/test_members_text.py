@@ -40,7 +40,7 @@ def listing(*others, without=()):
     return MemberList(members=(*(member(name) for name in NAMES if name not in without), *others))
 
 
-def seen(*, quota=QUOTA, silent=None, listed=None, **by_name):
+def seen(*, quota=QUOTA, silent=None, listed=None, unserved=None, **by_name):
     silent = silent or {}
     statuses = {
         name: Unknown("no answer in 1.2 s") if name in silent else by_name.get(name, status(name))
@@ -51,6 +51,7 @@ def seen(*, quota=QUOTA, silent=None, listed=None, **by_name):
         quotas=dict.fromkeys(NAMES, quota),
         silences={name: (kind, "asked its port") for name, kind in silent.items()},
         member_list=listing() if listed is None else listed,
+        unserved=unserved or {},
     )
     known = [InventoryMember(name=name, client=f"https://{name}:2379", peer=peer(name)) for name in NAMES]
     return glance("prod", known, looked)
@@ -70,6 +71,7 @@ def test_all_is_well():
     ("looked", "words", "code"),
     [
         pytest.param(seen(silent={"m2": Silence.DEAD}), "m2: dead", 9, id="dead"),
+        pytest.param(seen(unserved={"m2": "no answer"}), "m2: it answers for itself only", 9, id="unserved"),
         pytest.param(seen(silent={"m2": Silence.FROZEN}), "m2: frozen", 9, id="frozen"),
         pytest.param(seen(silent={"m2": Silence.DEFRAGMENTING}), "m2: defragmenting", 9, id="defragmenting"),
         pytest.param(seen(silent={"m2": Silence.UNREACHABLE}), "m2: unreachable", 8, id="unreachable"),
@@ -83,7 +85,18 @@ def test_all_is_well():
             8,
             id="nobody",
         ),
-        pytest.param(seen(m3=status("m3", errors=("memberID:3 alarm:NOSPACE ",))), "NOSPACE", 9, id="alarm"),
+        pytest.param(
+            seen(m2=status("m2", errors=("memberID:3 alarm:NOSPACE ",))),
+            "m2: etcd says: alarm NOSPACE of m3",
+            9,
+            id="alarm",
+        ),
+        pytest.param(
+            seen(m2=status("m2", errors=("memberID:255 alarm:CORRUPT ",))),
+            "alarm CORRUPT of member ff",
+            9,
+            id="alarm of a removed member",
+        ),
         pytest.param(seen(m3=status("m3", leader=0)), "knows no leader", 9, id="one without a leader"),
         pytest.param(seen(m3=status("m3", raft_applied_index=0, leader=1)), "", 0, id="exactly at the limit"),
         pytest.param(seen(m1=status("m1", raft_index=5000)), "entries behind", 9, id="lag"),
@@ -99,15 +112,33 @@ def test_all_is_well():
         ),
         pytest.param(
             seen(listed=listing(member("m4"))),
-            "m4 is a member and not in the inventory",
+            "m4 (https://m4:2380), which the inventory lacks",
             9,
             id="a member that the inventory lacks",
         ),
         pytest.param(
             seen(m3=status("m3", member_id=9), listed=listing(without=("m3",))),
-            "m3 is in the inventory and no member",
+            "m3 (https://m3:2380), which the cluster does not list",
             9,
             id="a member that was removed",
+        ),
+        pytest.param(
+            seen(m1=status("m1", member_id=2), m2=status("m2", member_id=1)),
+            "the endpoint of m1 answers as member 2 (m2)",
+            9,
+            id="swapped endpoints",
+        ),
+        pytest.param(
+            seen(listed=listing(member("m3", peer_urls=("https://m3:9",)), without=("m3",))),
+            "the peer URL of m3 is https://m3:2380 in the inventory, the cluster lists it under https://m3:9",
+            9,
+            id="another peer URL",
+        ),
+        pytest.param(
+            seen(listed=listing(member("m1", name="m2"), member("m2", name="m1"), without=("m1", "m2"))),
+            "the inventory calls the member at https://m1:2380 m1, which in etcd is the name of",
+            9,
+            id="swapped names",
         ),
         pytest.param(
             seen(listed=Unknown("not permitted")),
