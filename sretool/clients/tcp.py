@@ -8,6 +8,10 @@ from typing import Any, TypeAlias
 _Address: TypeAlias = tuple[int, int, int, str, tuple[Any, ...]]  # as getaddrinfo gives it
 
 
+class NotResolvedError(TimeoutError):
+    """The resolver gave no answer in time: nothing is known of the host itself."""
+
+
 def seconds_left(ends: float) -> float:
     """Return the seconds until `ends` (of `time.monotonic`), never less than a millisecond."""
     return max(0.001, ends - time.monotonic())
@@ -15,7 +19,7 @@ def seconds_left(ends: float) -> float:
 
 def open_tcp(host: str, port: int, *, ends: float) -> socket.socket:
     """Return a connection to the first address of `host` that accepts, before `ends`; else OSError."""
-    error: OSError = TimeoutError(f"the name {host} was not resolved in time")
+    error: OSError = NotResolvedError(f"the name {host} was not resolved in time")
     for family, kind, protocol, _, address in _addresses(host, port, ends=ends):
         connected = socket.socket(family, kind, protocol)
         try:

@@ -81,18 +81,20 @@ class EtcdWriter:
             timeout_seconds=self._deadline.cap(WRITE_SECONDS),
         )
 
-    def delete_unchanged(self, runs: Sequence[tuple[bytes, bytes]], *, revision: int, through: str) -> bool:
+    def delete_unchanged(
+        self, runs: Sequence[tuple[bytes, bytes]], *, revision: int, through: str
+    ) -> int | None:
         """Delete in one transaction every key of `runs`, from its first to its last, if none of them was written
         after `revision`, at which they were read; else nothing.
 
-        At most 128 runs. Tell whether they were deleted.
+        At most 128 runs. Return how many were deleted, None when one of them was written again.
         """
         result = self._connections.writes(through).txn(
             [Unwritten(key=first, last=last, revision=revision) for first, last in runs],
             [Delete(key=first, range_end=last + b"\0") for first, last in runs],
             timeout_seconds=self._deadline.cap(WRITE_SECONDS),
         )
-        return result.succeeded
+        return result.deleted if result.succeeded else None
 
     def read_one_key(self, *, through: str) -> None:
         """Read one small key through consensus, as other clients do: for what our writes cost them."""

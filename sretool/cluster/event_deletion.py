@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from sretool.clients.kubernetes import ListedPage
+from sretool.clients.kubernetes.errors import NoConnectionError
 from sretool.cluster.etcd_writer import EtcdWriter
 from sretool.cluster.event_exports import append_stored_events, export_events
 from sretool.cluster.kubernetes_writer import KubernetesWriter
@@ -18,7 +19,6 @@ from sretool.errors import (
     NoAnswerError,
     NotFoundError,
     RemoteError,
-    TlsError,
     UnreachableError,
 )
 from sretool.knowledge.event_door import DELETION_SLOW_SECONDS
@@ -34,6 +34,18 @@ _REST = 0.7  # times what a transaction took; at 1.0 p90 of others' reads is hal
 _RUNS = 100  # etcd takes 128 operations in one transaction
 _PAGE = 2000
 _LEAVING_SECONDS, _ASK_AGAIN_SECONDS = 5.0, 0.2
+
+
+class Tally:
+    """Counts the deletions of one change that were answered, on whatever thread."""
+
+    def __init__(self) -> None:
+        self.objects = 0
+        self._lock = threading.Lock()
+
+    def add(self, objects: int) -> None:
+        with self._lock:
+            self.objects += objects
 
 
 def pace_through_api() -> Pace:
@@ -55,9 +67,10 @@ def export_through_api(write: KubernetesWriter, selection: Mapping[str, Any], pa
 
 
 def delete_through_api(
-    write: KubernetesWriter, selection: Mapping[str, Any], pace: Pace, *, objects: int
+    write: KubernetesWriter, selection: Mapping[str, Any], pace: Pace, tally: Tally, *, objects: int
 ) -> str:
-    """Delete what a change selects: each event only as it was read, or limited pages of whatever has the reason.
+    """Delete what a change selects: each event only as it was read, or limited pages of whatever has the reason,
+    and never more than its limit.
 
     Return why some are left to the other way, where the change has one: a deletion takes too long here, or nobody
     listens any more. Empty when none are. `objects` is how many there were at the look. Harmless where they are
@@ -70,9 +83,9 @@ def delete_through_api(
     try:
         with pace.beside(write.read_one_object):
             if selection["each"]:
-                whole = _delete_each(write, selection, pace)
+                whole = _delete_each(write, selection, pace, tally)
             else:
-                whole = _delete_pages(write, selection, pace, objects=objects)
+                whole = _delete_pages(write, selection, pace, tally, objects=objects)
     except (NoAnswerError, UnreachableError):
         # What became of the last page is not asked again: in etcd each event goes only as it was read.
         if why := _why_away(write, selection):
@@ -89,16 +102,17 @@ def _how_slow(pace: Pace) -> str:
 def _why_away(write: KubernetesWriter, selection: Mapping[str, Any]) -> str:
     """Return that nobody listens at the API server, if that is so and the change has another way.
 
-    One that is being stopped still listens for a while, and answers nobody.
+    One that is being stopped still listens for a while, and answers nobody. What keeps this machine alone from
+    asking, such as an exec plugin or a certificate, is no reason to go past it.
     """
     ends = time.monotonic() + _LEAVING_SECONDS
     while selection.get("otherwise") and time.monotonic() < ends:
         try:
             write.read_one_object()
-        except TlsError:
-            break
-        except UnreachableError as error:
+        except NoConnectionError as error:
             return f"the API server went away ({error.message})"
+        except UnreachableError:
+            break
         except RemoteError:
             threading.Event().wait(_ASK_AGAIN_SECONDS)
         else:
@@ -110,7 +124,7 @@ def _is_too_slow(selection: Mapping[str, Any], pace: Pace) -> bool:
     return bool(selection.get("otherwise")) and pace.seconds_each() > DELETION_SLOW_SECONDS
 
 
-def _delete_each(write: KubernetesWriter, selection: Mapping[str, Any], pace: Pace) -> bool:
+def _delete_each(write: KubernetesWriter, selection: Mapping[str, Any], pace: Pace, tally: Tally) -> bool:
     each, size = [tuple(one) for one in selection["each"]], pace.size
     parts = [each[start : start + size] for start in range(0, len(each), size)]
 
@@ -120,55 +134,65 @@ def _delete_each(write: KubernetesWriter, selection: Mapping[str, Any], pace: Pa
                 return False
             with pace.timing(len(part)):
                 for one in part:
-                    _delete_one(write, selection["namespace"], *one)
+                    tally.add(_delete_one(write, selection["namespace"], *one))
         return True
 
     return all(write.side_by_side(parts, delete))
 
 
-def _delete_one(write: KubernetesWriter, namespace: str, name: str, uid: str, version: str) -> None:
+def _delete_one(write: KubernetesWriter, namespace: str, name: str, uid: str, version: str) -> int:
+    """Return how many were deleted."""
     try:
         write.delete(
             object_path("v1", "events", name, namespace=namespace), uid=uid, resource_version=version
         )
     except (NotFoundError, ConflictError):
-        return  # gone already, or written again: then it is younger than the age asked for
+        return 0  # gone already, or written again: then it is younger than the age asked for
+    return 1
 
 
-def _delete_pages(write: KubernetesWriter, selection: Mapping[str, Any], pace: Pace, *, objects: int) -> bool:
+def _delete_pages(
+    write: KubernetesWriter, selection: Mapping[str, Any], pace: Pace, tally: Tally, *, objects: int
+) -> bool:
     """Delete up to the limit: listed once, then page beside page, which the server takes one event at a time."""
     path = collection_path("v1", "events", namespace=selection["namespace"])
-    selector, left = selector_of(selection["reason"]), selection["limit"]
+    selector, limit = selector_of(selection["reason"]), selection["limit"]
     if objects <= pace.size:
         with pace.turn(), pace.timing(objects):
-            write.delete_collection(path, limit=left, field_selector=selector)
+            tally.add(write.delete_collection(path, limit=limit, field_selector=selector))
         return True
 
-    def delete(page: ListedPage) -> int:
-        """Return how many of a page may be gone; none when it must be listed anew, or is left."""
+    def delete(page: ListedPage) -> bool:
+        """Tell whether a page is dealt with: not when it must be listed anew, or is left."""
         with pace.turn():
             if _is_too_slow(selection, pace):
-                return 0
+                return False
             try:
                 with pace.timing(page.objects):
-                    write.delete_collection(path, limit=page.limit, field_selector=selector, place=page.place)
+                    tally.add(
+                        write.delete_collection(
+                            path, limit=page.limit, field_selector=selector, place=page.place
+                        )
+                    )
             except CompactedError:
-                return 0
-        return page.objects
+                return False
+        return True
 
     for _ in range(_LISTS):
-        pages = list(write.listed_pages(path, limit=pace.size, most=left, field_selector=selector))
-        gone = write.side_by_side(pages, delete)
-        left -= sum(gone)
-        if all(gone):
+        most = limit - tally.objects
+        pages = list(write.listed_pages(path, limit=pace.size, most=most, field_selector=selector))
+        if all(write.side_by_side(pages, delete)):
             break
         if _is_too_slow(selection, pace):
             return False
     return True
 
 
-def delete_in_etcd(write: EtcdWriter, selection: Mapping[str, Any], pace: Pace) -> None:
-    """Export and delete the keys that a change selects, each only if it is still as it was read.
+def delete_in_etcd(
+    write: EtcdWriter, selection: Mapping[str, Any], pace: Pace, tally: Tally, *, limit: int
+) -> None:
+    """Export and delete the keys that a change selects, each only if it is still as it was read, until `limit` were
+    deleted by the change.
 
     Nothing outside the prefix of the events is touched: every key was read below it and decoded as an event.
     """
@@ -182,9 +206,10 @@ def delete_in_etcd(write: EtcdWriter, selection: Mapping[str, Any], pace: Pace) 
                     start, end, root=selection["prefix"].encode(), limit=_PAGE, through=through
                 )
             meant = [index for index, event in enumerate(page.events) if event.is_meant(selection)]
+            meant = meant[: max(0, limit - tally.objects)]
             append_stored_events((page.events[index] for index in meant), Path(selection["path"]))
             start = page.following
-            _Deletion(write, page, pace, through).delete_all(meant)
+            _Deletion(write, page, pace, through, tally).delete_all(meant)
 
 
 class _Deletion:
@@ -194,8 +219,9 @@ class _Deletion:
     refused when any key of its ranges was written after that.
     """
 
-    def __init__(self, write: EtcdWriter, page: StoredPage, pace: Pace, through: str) -> None:
+    def __init__(self, write: EtcdWriter, page: StoredPage, pace: Pace, through: str, tally: Tally) -> None:
         self._write, self._page, self._pace, self._through = write, page, pace, through
+        self._tally = tally
 
     def delete_all(self, indexes: Sequence[int]) -> None:
         """Delete these; what was written again stays."""
@@ -205,13 +231,15 @@ class _Deletion:
                 self._delete(part)
 
     def _delete(self, part: Sequence[int]) -> None:
-        if self._is_deleted(part) or len(part) == 1:
+        deleted = self._deleted(part)
+        self._tally.add(deleted or 0)
+        if deleted is not None or len(part) == 1:
             return
         middle = len(part) // 2  # one of them was written again: found by halves, it stays
         self._delete(part[:middle])
         self._delete(part[middle:])
 
-    def _is_deleted(self, part: Sequence[int]) -> bool:
+    def _deleted(self, part: Sequence[int]) -> int | None:
         events = self._page.events
         return self._write.delete_unchanged(
             [(events[run[0]].key, events[run[-1]].key) for run in runs_of(part)],

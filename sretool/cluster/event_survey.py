@@ -69,9 +69,9 @@ class _Tally:
 
     def add(self, event: AnyEvent, times: Times[Any]) -> None:
         self.count += 1
-        created = event.created
-        self.last_minute += created >= times.minute_ago
-        self.just_now += created >= times.just_before
+        last_seen = event.last_seen
+        self.last_minute += last_seen >= times.minute_ago
+        self.just_now += last_seen >= times.just_before
         name = _general_name(event.about)
         if name in self.objects or len(self.objects) < MOST_OBJECTS:
             self.objects[name] += 1
@@ -94,7 +94,8 @@ class Survey:
         each: bool,
         batch: int = BATCH,
     ) -> None:
-        self.total = 0
+        self.total = self.revision = 0
+        self._newest: Any = None
         self._times, self._each, self._batch = times, each, batch
         self._reasons, self._most, self._is_named = frozenset(reasons), most, is_named
         self._tallies: dict[tuple[str, str, str, str], _Tally] = {}
@@ -105,6 +106,14 @@ class Survey:
         """Count one page."""
         for event in events:
             self._add(event)
+
+    @property
+    def made_until(self) -> str:
+        """When the newest event was made, as the API writes it; empty without any."""
+        newest = self._newest
+        if isinstance(newest, int):
+            return text_of(datetime.datetime.fromtimestamp(newest, datetime.UTC))
+        return newest or ""
 
     def groups(self) -> tuple[Group, ...]:
         """Return the groups, most events first."""
@@ -131,6 +140,7 @@ class Survey:
                 reason=reason,
                 batches=tuple(chosen.batches()),
                 overdue=chosen.overdue,
+                beyond=chosen.beyond,
                 export=str(folder / f"{namespace}-{quote(reason, safe='')}-{stamp}.jsonl"),
             )
             for (namespace, reason), chosen in self._chosen.items()
@@ -146,14 +156,22 @@ class Survey:
                 key = ("(others)", "(others)", "(others)", "")
             tally = self._tallies.setdefault(key, _Tally())
         tally.add(event, self._times)
-        if self._is_named and self._taken < self._most and self._is_selected(event):
+        if self._is_named and self._is_selected(event):
+            self._choose(event)
+
+    def _choose(self, event: AnyEvent) -> None:
+        self.revision = max(self.revision, int(event.version) if event.version.isdecimal() else 0)
+        self._newest = event.created if self._newest is None else max(self._newest, event.created)
+        chosen = self._chosen.setdefault(
+            (event.namespace, event.reason), _Chosen(each=self._each, batch=self._batch)
+        )
+        overdue = self._times.overdue
+        chosen.overdue += overdue is None or event.last_seen < overdue
+        if self._taken < self._most:
             self._taken += 1
-            chosen = self._chosen.setdefault(
-                (event.namespace, event.reason), _Chosen(each=self._each, batch=self._batch)
-            )
             chosen.add(event)
-            overdue = self._times.overdue
-            chosen.overdue += overdue is None or event.last_seen < overdue
+        else:
+            chosen.beyond += 1
 
     def _is_selected(self, event: AnyEvent) -> bool:
         if event.reason not in self._reasons:
@@ -165,7 +183,7 @@ class _Chosen:
     """The batches of one namespace and reason, in the order of the names, which is that of the list."""
 
     def __init__(self, *, each: bool, batch: int) -> None:
-        self.overdue = 0
+        self.overdue = self.beyond = 0
         self._each, self._batch = each, batch
         self._whole: list[Batch] = []
         self._doomed: list[Doomed] = []

@@ -4,6 +4,7 @@ import dataclasses
 import datetime
 from collections.abc import Sequence
 
+from sretool.clients.kubernetes.away import is_away
 from sretool.cluster.cluster import ClusterReader
 from sretool.cluster.event_exports import exports_folder
 from sretool.cluster.event_survey import Survey, Times, seconds_of, text_of
@@ -30,7 +31,16 @@ class _Question:
     reasons: Sequence[str]
     older_than: float
     most: int
+    spent: int
     may_use_etcd: bool
+
+
+@dataclasses.dataclass(frozen=True)
+class _Probe:
+    """What another client's small GET takes; `is_away` where it is unknown because the API server itself is."""
+
+    seconds: Known[float]
+    is_away: bool = False
 
 
 def read_view(
@@ -40,11 +50,13 @@ def read_view(
     reasons: Sequence[str],
     older_than: float,
     most: int,
+    spent: int = 0,
     may_use_etcd: bool = True,
 ) -> EventView:
     """Return the events of `namespaces` (all when empty) and the batches of those with one of `reasons`.
 
-    Where `may_use_etcd` is false they are read in etcd all the same, and deleted through the API server or not.
+    So many are selected as are left of `most` after the `spent` ones that this run has deleted. Where
+    `may_use_etcd` is false they are read in etcd all the same, and deleted through the API server or not.
 
     RemoteError when neither etcd nor the API server lets them be read.
     """
@@ -55,27 +67,30 @@ def read_view(
         reasons=reasons,
         older_than=older_than,
         most=most,
+        spent=spent,
         may_use_etcd=may_use_etcd,
     )
     probe = _probe(read)
     place = _place(read)
     # Where etcd has none, another one may have them: only the API server knows.
-    if not isinstance(place, Unknown) and (place.has_any or isinstance(probe, Unknown)):
+    if not isinstance(place, Unknown) and (place.has_any or isinstance(probe.seconds, Unknown)):
         try:
             return _from_etcd(question, place, probe)
         except RemoteError as error:
             place = Unknown(
                 error.message
             )  # a member went away, or they are in a form that sretool does not read
-    if isinstance(probe, Unknown):
-        why = place.reason if isinstance(place, Unknown) else "none are seen"
-        raise RemoteError(f"{probe.reason}; and events cannot be read in etcd either: {why}", then=probe.then)
+    if isinstance(probe.seconds, Unknown):
+        unknown, why = probe.seconds, place.reason if isinstance(place, Unknown) else "none are seen"
+        raise RemoteError(
+            f"{unknown.reason}; and events cannot be read in etcd either: {why}", then=unknown.then
+        )
     if not isinstance(place, Unknown):
         place = Unknown("no events are seen in this etcd: another one may have them")
     return _from_api(question, _door(question, probe, place))
 
 
-def _from_etcd(question: _Question, place: EventPlace, probe: Known[float]) -> EventView:
+def _from_etcd(question: _Question, place: EventPlace, probe: _Probe) -> EventView:
     door = _door(question, probe, place)
     times = Times.of(question.now, older_than=question.older_than, show=seconds_of)
     survey = _survey(question, times, door)
@@ -98,7 +113,7 @@ def _survey(question: _Question, times: Times[int] | Times[str], door: Door) -> 
     return Survey(
         times,
         reasons=question.reasons,
-        most=question.most,
+        most=max(0, question.most - question.spent),
         is_named=bool(question.namespaces),
         each=door.way != "etcd" and times.floor is not None,
         batch=STORED_BATCH if door.way == "etcd" else BATCH,
@@ -117,12 +132,15 @@ def _view(
         is_named=bool(question.namespaces),
         has_age=question.older_than > 0,
         door=door,
-        revision=revision,
+        most=question.most,
+        spent=question.spent,
+        revision=revision or survey.revision,
+        made_until=survey.made_until,
         before=before,
     )
 
 
-def _door(question: _Question, probe: Known[float], place: Known[EventPlace]) -> Door:
+def _door(question: _Question, probe: _Probe, place: Known[EventPlace]) -> Door:
     read = question.read
     if not question.may_use_etcd:
         place = Unknown("that was not permitted (in_etcd: false)")
@@ -132,7 +150,8 @@ def _door(question: _Question, probe: Known[float], place: Known[EventPlace]) ->
     alarms = read.etcd.alarms()
     return choose_door(
         has_api=read.has_kubernetes,
-        probe=probe,
+        probe=probe.seconds,
+        is_away=probe.is_away,
         place=place,
         # Alarms that are unknown are left to the guards, which refuse then.
         has_nospace=not isinstance(alarms, Unknown) and any(one.type is AlarmType.NOSPACE for one in alarms),
@@ -147,8 +166,8 @@ def _place(read: ClusterReader) -> Known[EventPlace]:
     return find_place(read.etcd, cluster_uid=uid, remembered=read.api_server_flags)
 
 
-def _probe(read: ClusterReader) -> Known[float]:
-    """Return what another client's small GET takes now, in seconds: the first fast one, else the middle one.
+def _probe(read: ClusterReader) -> _Probe:
+    """Return what another client's small GET takes now: the first fast one, else the middle one.
 
     NotPermittedError where these credentials may not do it: then the server works, and etcd is no way around it.
     """
@@ -160,8 +179,8 @@ def _probe(read: ClusterReader) -> Known[float]:
         except NotPermittedError:
             raise
         except RemoteError as error:
-            return Unknown(error.message, then=error.then)
+            return _Probe(Unknown(error.message, then=error.then), is_away=is_away(error))
         took.append(read.etcd.now() - began)
         if took[-1] <= PROBE_SLOW_SECONDS:
-            return took[-1]
-    return sorted(took)[len(took) // 2]
+            return _Probe(took[-1])
+    return _Probe(sorted(took)[len(took) // 2])

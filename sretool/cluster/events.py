@@ -1,7 +1,7 @@
 """Events as the API tells them: read in pages, with flat memory, and what is left of a batch."""
 
 from collections.abc import Iterator, Mapping, Sequence
-from typing import Any
+from typing import Any, NamedTuple
 
 import msgspec
 
@@ -100,16 +100,30 @@ def api_pages(api: KubernetesReader, namespaces: Sequence[str]) -> Iterator[list
         yield from api.typed_pages(collection_path("v1", "events", namespace=namespace), Event, limit=PAGE)
 
 
-def left_of(api: KubernetesReader, selection: Mapping[str, Any]) -> int:
-    """Return how many events of a batch are there as they were read: by looking, up to its last name."""
+class Left(NamedTuple):
+    """How many events of a batch are there, and how many of its reason were made, or told again, since the look."""
+
+    left: int
+    since: int = 0
+
+
+def left_of(api: KubernetesReader, selection: Mapping[str, Any]) -> Left:
+    """Return what is there of a batch: by looking, up to its last name."""
     wanted = {(uid, version) for _, uid, version in selection["each"]}
-    left = 0
+    left = since = 0
     path = collection_path("v1", "events", namespace=selection["namespace"])
     limit = BATCH_LIMIT if wanted else _FEW
     for page in api.typed_pages(path, Event, limit=limit, field_selector=selector_of(selection["reason"])):
         for event in page:
             if event.name > selection["last"]:
-                return left
-            is_one = (event.uid, event.version) in wanted
-            left += is_one or not wanted
-    return left
+                return Left(left, since)
+            is_left = (event.uid, event.version) in wanted if wanted else _was_there(event, selection)
+            left += is_left
+            since += not is_left
+    return Left(left, since)
+
+
+def _was_there(event: Event, selection: Mapping[str, Any]) -> bool:
+    """Tell whether the look saw this event, as it is now or before it was told again."""
+    is_unchanged = event.version.isdecimal() and int(event.version) <= selection["revision"]
+    return is_unchanged or event.created < str(selection["made_until"])

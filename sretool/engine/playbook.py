@@ -14,9 +14,10 @@ from sretool.engine.plan import Plan
 from sretool.engine.playbook_ending import LookAgain, conclude
 from sretool.engine.playbook_run import PlaybookRun, StageState, plans_of, state_of
 from sretool.engine.playbook_stage import NONE_NEEDED, Planned, look_with, note, wait_for
-from sretool.errors import InterruptedRunError, SretoolError, StateError, Touched
+from sretool.errors import InterruptedRunError, SretoolError, StateError, Touched, UsageError
 from sretool.model import Identity, Known, Unknown
 from sretool.runbook.playbook import Part, Stage
+from sretool.runbook.references import Reference
 
 _ENDS_ALL = frozenset({1, 2, 7, 130, 143})  # whatever the stage says about failures
 
@@ -158,8 +159,20 @@ class PlaybookOperation:
             return self._act(stage, parts, approver)
         except InterruptedRunError:
             raise
+        except UsageError as error:
+            return self._unusable(stage, error)
         except SretoolError as error:
             return Ending(exit_code=error.exit_code, sentence=error.message, then=error.then)
+
+    def _unusable(self, stage: Stage, error: UsageError) -> Ending:
+        """Refuse a stage alone where its parameters were read from the cluster: the person's own are in order."""
+        given = (raw for part in stage.parts for raw in part.with_.values())
+        is_read = any(isinstance(raw, Reference) and raw.root == "stages" for raw in given)
+        if not is_read and self._run.touched == Touched.NOTHING:
+            return Ending(exit_code=error.exit_code, sentence=error.message, then=error.then)
+        return Ending(
+            exit_code=4, sentence=f"its parameters cannot be used: {error.message}", then=error.then
+        )
 
     def _begun(self, stage: Stage, state: StageState) -> Known[StageState]:
         """Return the stage's runbooks that are needed, with their parameters: as they were, where one has begun."""

@@ -20,8 +20,9 @@ REFUSES_DELETIONS: tuple[Range, ...] = (((0, 0, 0), (3, 4, 20)), ((3, 5, 0), (3,
 class Door(msgspec.Struct, frozen=True, kw_only=True):
     """The way that is taken and why; `way` is empty when events cannot be deleted now.
 
-    `commands` are what to do first. `place` is where the events are in etcd, `through` which members may be asked:
-    where the way is the API server too, for etcd itself takes over from one that turns out too slow.
+    `commands` are what to do first. `is_unknown`: nobody can tell from here whether the API server works.
+    `place` is where the events are in etcd, `through` which members may be asked: where the way is the API server
+    too, for etcd itself takes over from one that turns out too slow.
     """
 
     way: Literal["api", "etcd", ""]
@@ -29,6 +30,7 @@ class Door(msgspec.Struct, frozen=True, kw_only=True):
     commands: tuple[str, ...] = ()
     place: EventPlace | None = None
     through: tuple[str, ...] = ()
+    is_unknown: bool = False
 
     @property
     def doors(self) -> tuple[str, ...]:
@@ -40,12 +42,17 @@ def choose_door(
     *,
     has_api: bool,
     probe: Known[float],
+    is_away: bool,
     place: Known[EventPlace],
     has_nospace: bool,
     versions: Sequence[str],
     through: Sequence[str],
 ) -> Door:
-    """Return the door. `probe` is what a small GET takes, in seconds; `versions` are those of the members."""
+    """Return the door. `probe` is what a small GET takes, in seconds; `versions` are those of the members.
+
+    `is_away`: it is unknown because the API server itself is down or silent. Where this machine cannot ask, or was
+    told no, etcd is no way around the rights and the audit of a server that may well work.
+    """
     refusing = [version for version in versions if _refuses_deletions(version)]
     if has_nospace and refusing:
         return Door(
@@ -71,6 +78,8 @@ def choose_door(
             "and etcd is written only when it does not",
             commands=("sretool cluster discover",),
         )
+    if isinstance(probe, Unknown) and not is_away:
+        return _cannot_tell(probe)
     if isinstance(place, Unknown):
         return Door(way="", reason=f"{trouble}, and not in etcd either: {place.reason}")
     return Door(
@@ -78,6 +87,17 @@ def choose_door(
         reason=f"{trouble}: straight from etcd {_itself(place)}",
         place=place,
         through=tuple(through),
+    )
+
+
+def _cannot_tell(probe: Unknown) -> Door:
+    then = f" ({probe.then})" if probe.then else ""
+    return Door(
+        way="",
+        reason=f"whether the API server works cannot be told from here, and etcd is written past it only when it "
+        f"is down or too slow itself: {probe.reason}{then}",
+        commands=("kubectl get --raw /version", "sretool cluster doctor"),
+        is_unknown=True,
     )
 
 

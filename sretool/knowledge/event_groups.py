@@ -12,12 +12,16 @@ WAVES = {DELETE_VERB: 60, DELETE_STORED_VERB: 60}  # batches between two looks, 
 AT_LEAST = 100  # ours: fewer of one reason in a namespace are left to expire
 OVERDUE_SHARE, OVERDUE_SECONDS = 0.25, 60.0  # ours: the margin beyond an age floor, the larger of the two
 FLOOD = 100_000  # ours: a busy cluster of 1,000 nodes has a tenth of it; Kubernetes keeps events for an hour
-STILL_WRITTEN = 5  # ours: so many new ones in the last WATCH_SECONDS, and the source has not stopped
+STILL_WRITTEN = 5  # ours: so many made or told again in the last WATCH_SECONDS: the source has not stopped
 WATCH_SECONDS = 5.0
 
 
 class Group(msgspec.Struct, frozen=True, kw_only=True):
-    """Events of one reason by one reporter about one kind of object in a namespace; `about` names the most."""
+    """Events of one reason by one reporter about one kind of object in a namespace; `about` names the most.
+
+    `per_minute` and `just_now` are those made, or told again, in the last minute and WATCH_SECONDS: a source that
+    repeats itself writes into the events that it has, and makes them anew where they are deleted.
+    """
 
     namespace: str
     reason: str
@@ -53,8 +57,8 @@ class Batch(msgspec.Struct, frozen=True, kw_only=True):
 class Selected(msgspec.Struct, frozen=True, kw_only=True):
     """What is to be deleted of one reason in one namespace, and where it is exported to.
 
-    `overdue` of them make it due: with an age floor those that passed it by a margin, because events grow old
-    while others are deleted.
+    `beyond` are those that one run may not delete as well. `overdue` of all of them make it due: with an age
+    floor those that passed it by a margin, because events grow old while others are deleted.
     """
 
     namespace: str
@@ -62,6 +66,7 @@ class Selected(msgspec.Struct, frozen=True, kw_only=True):
     batches: tuple[Batch, ...]
     overdue: int
     export: str
+    beyond: int = 0
 
     @property
     def objects(self) -> int:
@@ -71,7 +76,9 @@ class Selected(msgspec.Struct, frozen=True, kw_only=True):
 class EventView(msgspec.Struct, frozen=True, kw_only=True):
     """The events, most of a group first, and the door through which they can be deleted.
 
-    `revision` is that of the etcd keys, `before` the age floor in seconds since 1970, 0 without one.
+    `most` may be deleted in one run, which has deleted `spent` of them. `revision` is that of the etcd keys: what
+    was written since has a higher one. `made_until` is when the newest event was made, as the API writes it.
+    `before` is the age floor in seconds since 1970, 0 without one.
     """
 
     total: int
@@ -80,8 +87,16 @@ class EventView(msgspec.Struct, frozen=True, kw_only=True):
     is_named: bool
     has_age: bool
     door: Door
+    most: int
+    spent: int = 0
     revision: int = 0
+    made_until: str = ""
     before: int = 0
+
+    @property
+    def spare(self) -> int:
+        """How many more than those selected may go in this run: new ones."""
+        return max(0, self.most - self.spent - sum(one.objects for one in self.selected))
 
 
 def overdue_seconds(older_than: float) -> float:

@@ -3,7 +3,7 @@
 from collections.abc import Iterator, Sequence
 from pathlib import PurePath
 
-from sretool.knowledge.event_changes import deletion_waves, is_begun
+from sretool.knowledge.event_changes import deletion_waves, is_afterwards, is_begun
 from sretool.knowledge.event_groups import AT_LEAST, WATCH_SECONDS, EventView, Group, Selected
 from sretool.model import Change, Evidence, Finding, Held, Proposal, Severity
 
@@ -21,20 +21,29 @@ def event_proposal(
     view: EventView, *, flood: int, while_written: bool, earlier: Sequence[Change], uses: str
 ) -> Proposal:
     """Return the waves: exports first, then batches of one namespace and reason; or why nothing is deleted."""
-    findings = (*flood_findings(view.total, view.groups, flood=flood), *_door(view))
+    findings = (*flood_findings(view.total, view.groups, flood=flood), *_door(view), *_too_many(view))
     if not view.is_named:
         return Proposal(findings=findings)
     due, held = [], []
     for one in view.selected:
-        if one.overdue < AT_LEAST and not is_begun(one, earlier):
+        if one.beyond and is_afterwards(view, earlier):
+            held.append(_left_to_another_run(one, view))
             continue
         writer = next((group for group in view.groups if _is_of(group, one) and group.is_written), None)
-        if writer and not while_written:
+        if writer and not view.has_age and is_afterwards(view, earlier):  # few as they may be: they come back
             held.append(_still_written(one, writer))
+            continue
+        if not one.objects or (one.overdue < AT_LEAST and not is_begun(one, earlier)):
+            continue
+        if writer and not while_written:
+            held.append(_still_written(one, writer, way_around=" (while_written permits it)"))
         else:
             due.append(one)
     if due and not view.door.way:
-        closed = Held(what="delete events", why=view.door.reason, refused=True, commands=view.door.commands)
+        refused = not view.door.is_unknown
+        closed = Held(
+            what="delete events", why=view.door.reason, refused=refused, commands=view.door.commands
+        )
         return Proposal(findings=findings, held=(*held, closed))
     return Proposal(waves=deletion_waves(view, due, earlier, uses), findings=findings, held=tuple(held))
 
@@ -62,7 +71,7 @@ def flood_findings(total: int, groups: Sequence[Group], *, flood: int) -> Iterat
                     what=f"{one.namespace} {one.reason} by {one.reporter}, {one.kind} {one.about}",
                     value=f"{one.count}, {one.per_minute} in the last minute"
                     + (", growing" if one.is_written else ""),
-                    source="metadata.creationTimestamp",
+                    source="creationTimestamp, lastTimestamp, series",
                 )
                 for one in groups[:_SHOWN]
             ),
@@ -85,6 +94,28 @@ def _door(view: EventView) -> Iterator[Finding]:
         yield Finding(severity=Severity.NOTE, sentence=sentence)
 
 
+def _too_many(view: EventView) -> Iterator[Finding]:
+    for one in view.selected:
+        if one.beyond:
+            yield Finding(
+                severity=Severity.NOTE,
+                sentence=f"{one.beyond} of {one.objects + one.beyond} {one.reason} in {one.namespace} are left to "
+                f"another run: one deletes no more than {view.most} (max_objects)",
+            )
+
+
+def _left_to_another_run(one: Selected, view: EventView) -> Held:
+    return Held(
+        what=f"delete {one.reason} in {one.namespace}",
+        why=(
+            f"{one.objects + one.beyond} of them are left to another run: this one has deleted {view.spent}, and "
+            f"deletes no more than {view.most} (max_objects)"
+        ),
+        refused=True,
+        commands=(f"sretool runbook event-flood -p namespaces={one.namespace} -p reasons={one.reason}",),
+    )
+
+
 def _stops(group: Group) -> str:
     command = _STOPS.get(group.reason, "kubectl -n {namespace} get events")
     return f"what stops it: {command.format(namespace=group.namespace)}"
@@ -94,13 +125,13 @@ def _is_of(group: Group, one: Selected) -> bool:
     return (group.namespace, group.reason) == (one.namespace, one.reason)
 
 
-def _still_written(one: Selected, group: Group) -> Held:
+def _still_written(one: Selected, group: Group, *, way_around: str = "") -> Held:
     command = _STOPS.get(group.reason, "kubectl -n {namespace} get events --watch")
     return Held(
         what=f"delete {one.reason} in {one.namespace}",
         why=(
             f"deleting cannot help: {group.reporter} wrote {group.just_now} of them in the last "
-            f"{WATCH_SECONDS:.0f} s about {group.kind} {group.about}; stop that first (while_written permits it)"
+            f"{WATCH_SECONDS:.0f} s about {group.kind} {group.about}; stop that first{way_around}"
         ),
         refused=True,
         commands=(command.format(namespace=group.namespace),),

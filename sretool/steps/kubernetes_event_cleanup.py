@@ -1,32 +1,28 @@
 """The step kubernetes.event-cleanup: who writes the events, and their deletion in bounded, paced batches."""
 
-import contextlib
 import re
-from collections.abc import Mapping, Sequence
-from pathlib import Path
+from collections.abc import Sequence
 from typing import Annotated
 
 import msgspec
 
 from sretool.cluster import ClusterReader, ClusterWriter
 from sretool.cluster.event_deletion import (
+    Tally,
     delete_in_etcd,
     delete_through_api,
     export_through_api,
     pace_in_etcd,
     pace_through_api,
 )
-from sretool.cluster.event_exports import count_lines
+from sretool.cluster.event_outcomes import Made, deletion_outcome, export_outcome
 from sretool.cluster.event_view import read_view
-from sretool.cluster.events import left_of
-from sretool.cluster.stored_events import left_in_etcd
-from sretool.errors import RemoteError, UnreachableError
 from sretool.knowledge import causes
-from sretool.knowledge.event_groups import DELETE_STORED_VERB, EXPORT_VERB, FLOOD, EventView
+from sretool.knowledge.event_changes import spent_on
+from sretool.knowledge.event_groups import DELETE_STORED_VERB, EXPORT_VERB, FLOOD, EventView, Group
 from sretool.knowledge.events import event_proposal
 from sretool.knowledge.rights import to_read, to_write
-from sretool.knowledge.words import show_seconds
-from sretool.model import Change, Outcome, Proposal, Result, Risk
+from sretool.model import Change, Outcome, Proposal, Risk
 from sretool.step import Duration, Step
 
 _REASON = re.compile(r"[A-Za-z0-9][A-Za-z0-9._/-]{0,127}")
@@ -68,7 +64,8 @@ class KubernetesEventCleanupParams(msgspec.Struct, frozen=True, kw_only=True, fo
 
 class KubernetesEventCleanupFacts(msgspec.Struct, frozen=True, kw_only=True):
     """Who writes events. `writers` names each as NAMESPACE/REASON by REPORTER, most events first; `worst_` is the
-    first of them. `door` is the way by which they can be deleted now: api, etcd, or empty."""
+    first of them that can be deleted by its reason, empty where none can. `door` is the way by which they can be
+    deleted now: api, etcd, or empty."""
 
     events: int
     flood: bool
@@ -91,7 +88,8 @@ class KubernetesEventCleanup(Step[KubernetesEventCleanupParams, KubernetesEventC
     their place and form there are known, for the API server has no cache of them; else from the API server. Up to
     200,000 from etcd are remembered between the looks of a run, without their values: of a page that etcd says is
     unchanged (as many keys, none written since) nothing is sent again. Groups them by namespace, reason, reporter
-    and kind of object, with how many were made in the last minute and whether that goes on.
+    and kind of object, with how many were made, or told again, in the last minute and whether that goes on: a
+    source that repeats itself patches the events that it has, and makes them anew where they are deleted.
 
     Changes go through one of two doors; the plan says which, and why.
 
@@ -99,17 +97,21 @@ class KubernetesEventCleanup(Step[KubernetesEventCleanupParams, KubernetesEventC
     under the state folder; then batches of at most 500 events of one namespace and one reason, namespaces side
     by side. With `older_than` each event is deleted by its name, and only as it was read (uid and
     resourceVersion): one that was written again stays. Without, each batch is listed by its reason, and its pages
-    of at most 125 are deleted side by side as they were listed: new ones as well, up to that list.
+    of at most 125 are deleted side by side as they were listed: new ones as well, up to the limit that the plan
+    names. All limits of a run together are no more than `max_objects`; what it leaves is said at its end.
 
-    While the API server is away or slower, in etcd itself: keys below the events' prefix only, in batches of at
-    most 2,000. Each is exported with its stored form, then deleted in transactions of at most 250 keys, one at a
-    time, with a rest after each in which etcd has others' requests to itself; a transaction names neighbours by
-    their first and last, and deletes nothing when any of them was written after it was exported. Admission and
-    audit see nothing of it. The prefix is the one under which events are seen, checked against `--etcd-prefix` and
-    `--etcd-servers-overrides` of the API servers' static pods as etcd has them, and of the cluster file. It is
-    refused when that place is not certain, when events are stored encrypted or in another form than protobuf, and
-    where NOSPACE is raised on an etcd before 3.4.20 or 3.5.7, which refuses such transactions then: compact,
-    defragment and disarm first, then clean up through the API.
+    While the API server itself is away (nobody listens, silence, 429, 5xx) or slower, in etcd itself: keys below
+    the events' prefix only, in batches of at most 2,000. Each is exported with its stored form, then deleted in
+    transactions of at most 250 keys, one at a time, with a rest after each in which etcd has others' requests to
+    itself; a transaction names neighbours by their first and last, and deletes nothing when any of them was written
+    after it was exported. Admission and audit see nothing of it. The prefix is the one under which events are seen,
+    checked against `--etcd-prefix` and `--etcd-servers-overrides` of the API servers' static pods as etcd has them,
+    and of the cluster file. It is refused when that place is not certain, when events are stored encrypted or in
+    another form than protobuf, and where NOSPACE is raised on an etcd before 3.4.20 or 3.5.7, which refuses such
+    transactions then: compact, defragment and disarm first, then clean up through the API.
+
+    A kubeconfig, exec plugin, certificate, proxy or host name that does not work on this machine, or an answer such
+    as 401, 403 or 404, says nothing of that server: then nothing is deleted, and the end is «cannot tell».
 
     Where a deletion through the API server takes longer than 50 ms, because its member's disk is slow or a webhook
     is, or where nobody listens at it any more, what is left goes by the second door, if that is open; the plan says
@@ -138,6 +140,8 @@ class KubernetesEventCleanup(Step[KubernetesEventCleanupParams, KubernetesEventC
         # One for all deletions of a run through a door, side by side as they are.
         self._paces = {"api": pace_through_api(), "etcd": pace_in_etcd()}
         self._ended_in_etcd: dict[str, str] = {}  # by key: why not through the API server
+        self._tallies: dict[str, Tally] = {}  # by key: what this process has deleted
+        self._spent_before = 0  # by an earlier process of this run
 
     def look(self, read: ClusterReader, params: KubernetesEventCleanupParams) -> KubernetesEventCleanupFacts:
         view = read_view(
@@ -146,9 +150,10 @@ class KubernetesEventCleanup(Step[KubernetesEventCleanupParams, KubernetesEventC
             reasons=_words(params.reasons),
             older_than=params.older_than,
             most=params.max_objects,
+            spent=self._spent(),
             may_use_etcd=params.in_etcd,
         )
-        worst = view.groups[0] if view.groups else None
+        worst = next((group for group in view.groups if _can_be_selected(group)), None)
         return KubernetesEventCleanupFacts(
             events=view.total,
             flood=view.total >= params.flood,
@@ -170,6 +175,8 @@ class KubernetesEventCleanup(Step[KubernetesEventCleanupParams, KubernetesEventC
         facts: KubernetesEventCleanupFacts,
         earlier: Sequence[Change],
     ) -> Proposal:
+        # For the looks to come: what is proposed now depends on the facts alone.
+        self._spent_before = max(self._spent_before, spent_on(earlier, counted=self._tallies))
         return event_proposal(
             facts.view,
             flood=params.flood,
@@ -181,13 +188,16 @@ class KubernetesEventCleanup(Step[KubernetesEventCleanupParams, KubernetesEventC
     def apply(self, write: ClusterWriter, change: Change) -> None:
         if change.verb == EXPORT_VERB:
             export_through_api(write.kubernetes, change.selection, self._paces["api"])
-        elif change.verb == DELETE_STORED_VERB:
-            delete_in_etcd(write.etcd, change.selection, self._paces["etcd"])
+            return
+        tally = self._tallies.setdefault(change.key, Tally())
+        selection, objects, etcd = change.selection, change.before["objects"], self._paces["etcd"]
+        if change.verb == DELETE_STORED_VERB:
+            delete_in_etcd(write.etcd, selection, etcd, tally, limit=objects)
         elif why := delete_through_api(
-            write.kubernetes, change.selection, self._paces["api"], objects=change.before["objects"]
+            write.kubernetes, selection, self._paces["api"], tally, objects=objects
         ):
             self._ended_in_etcd[change.key] = why
-            delete_in_etcd(write.etcd, change.selection["otherwise"], self._paces["etcd"])
+            delete_in_etcd(write.etcd, selection["otherwise"], etcd, tally, limit=selection["limit"])
 
     def lane(self, change: Change) -> str:
         # Two limited deletions by one selector would both begin with the same events.
@@ -197,66 +207,27 @@ class KubernetesEventCleanup(Step[KubernetesEventCleanupParams, KubernetesEventC
 
     def observe(self, read: ClusterReader, change: Change) -> Outcome:
         if change.verb == EXPORT_VERB:
-            return _observe_export(change)
-        why_in_etcd = self._ended_in_etcd.get(change.key, "")
-        in_etcd = change.verb == DELETE_STORED_VERB or bool(why_in_etcd)
-        try:
-            left, how = _left(read, change, in_etcd=in_etcd)
-        except RemoteError as error:
-            return Outcome(result=Result.CANNOT_TELL, evidence=error.message)
-        objects = change.before["objects"]
-        if left:
-            result = Result.NOT_DONE if left >= objects else Result.PARTLY
-            evidence = f"{left} of {objects} events are left{how}"
-            return Outcome(result=result, evidence=evidence, measured={"left": left})
-        figures = self._paces["etcd" if in_etcd else "api"].figures()
-        through_api = self._paces["api"].seconds_each() if why_in_etcd else 0.0
-        slow = {"seconds_each_through_api": round(through_api, 3)} if through_api else {}
-        why = f", what was left in etcd itself, for {why_in_etcd}" if why_in_etcd else ""
-        return Outcome(
-            result=Result.DONE,
-            evidence=f"{objects} events are gone{how}{why}{_others(figures)}",
-            measured={"gone": objects, **slow, **figures},
+            return export_outcome(change)
+        why = self._ended_in_etcd.get(change.key, "")
+        in_etcd = change.verb == DELETE_STORED_VERB or bool(why)
+        took = self._paces["api"].seconds_each() if why else 0.0
+        tally = self._tallies.get(change.key)
+        made = Made(
+            deleted=tally.objects if tally else None,
+            in_etcd=in_etcd,
+            why_in_etcd=why,
+            slow={"seconds_each_through_api": round(took, 3)} if took else {},
+            figures=self._paces["etcd" if in_etcd else "api"].figures(),
         )
+        return deletion_outcome(read, change, made)
+
+    def _spent(self) -> int:
+        return self._spent_before + sum(tally.objects for tally in self._tallies.values())
 
 
-def _left(read: ClusterReader, change: Change, *, in_etcd: bool) -> tuple[int, str]:
-    """Return how many of a batch are left, and how that was seen unless as it was deleted.
-
-    What was deleted through the API server is looked for in etcd, where its place is known, when that server gives
-    no answer. One that was reached may still be deleting: then only that nothing is left says something.
-    """
-    otherwise = change.selection.get("otherwise")
-    if in_etcd:
-        return left_in_etcd(read.etcd, otherwise or change.selection), ""
-    try:
-        return left_of(read.kubernetes, change.selection), ""
-    except RemoteError as error:
-        if not otherwise:
-            raise
-        with contextlib.suppress(RemoteError):
-            left = left_in_etcd(read.etcd, otherwise)
-            if not left or isinstance(error, UnreachableError):
-                return left, f" (seen in etcd: {error.message})"
-        raise
-
-
-def _others(figures: Mapping[str, float]) -> str:
-    if not figures:
-        return ""
-    p99, worst = figures["others_p99_seconds"], figures["others_worst_seconds"]
-    paused = figures["paused_seconds"]
-    return f"; others' small reads take {show_seconds(p99)} at p99 and {show_seconds(worst)} at worst" + (
-        f", after pauses of {show_seconds(paused)}" if paused else ""
-    )
-
-
-def _observe_export(change: Change) -> Outcome:
-    path = change.selection["path"]
-    lines = count_lines(Path(path))
-    if lines is None:
-        return Outcome(result=Result.NOT_DONE, evidence=f"{path} is not there")
-    return Outcome(result=Result.DONE, evidence=f"{lines} events in {path}", measured={"objects": lines})
+def _can_be_selected(group: Group) -> bool:
+    """Tell whether parameters may name it: an event can be without a reason, or have a sentence as one."""
+    return bool(_REASON.fullmatch(group.reason) and _NAMESPACE.fullmatch(group.namespace))
 
 
 def _words(text: str) -> tuple[str, ...]:

@@ -10,6 +10,7 @@ from sretool.cluster.event_survey import Survey, Times, text_of
 from sretool.cluster.events import Event
 from sretool.cluster.inventory import KubernetesAccess
 from sretool.engine.plan import uncovered
+from sretool.knowledge.event_changes import spent_on
 from sretool.knowledge.event_door import Door, choose_door
 from sretool.knowledge.event_groups import BATCH, WAVES, Batch, EventView, Group, Selected
 from sretool.knowledge.events import event_proposal
@@ -53,7 +54,15 @@ def selected(objects, *, overdue=None, **changed):
 
 
 def proposed(
-    *chosen, groups=(SCHEDULER,), earlier=(), named=True, door=API, while_written=False, flood=100_000
+    *chosen,
+    groups=(SCHEDULER,),
+    earlier=(),
+    named=True,
+    door=API,
+    while_written=False,
+    flood=100_000,
+    most=200_000,
+    spent=0,
 ):
     view = EventView(
         total=sum(one.count for one in groups),
@@ -62,6 +71,8 @@ def proposed(
         is_named=named,
         has_age=False,
         door=door,
+        most=most,
+        spent=spent,
         revision=77,
     )
     return event_proposal(view, flood=flood, while_written=while_written, earlier=earlier, uses=USES)
@@ -84,6 +95,62 @@ def test_the_export_comes_first_and_batches_are_bounded_and_say_that_new_ones_go
     assert {one.selection["limit"] for one in deletes} == {500}
     assert all("including new ones" in one.reason for one in deletes)
     assert len({one.key for one in proposal.changes}) == 4
+
+
+@pytest.mark.parametrize(
+    ("limits", "most", "sizes"),
+    [
+        ([120], 120, [120]),
+        ([450, 10], 460, [450, 10]),
+        ([480], 480, [450]),  # what is left of it may be new ones
+        ([500, 460], 960, [450, 450]),
+    ],
+)
+def test_no_more_may_go_than_the_plan_says_and_a_run_permits(limits, most, sizes):
+    batches = tuple(Batch(first="a", last=f"p-{index}", objects=size) for index, size in enumerate(sizes))
+    few = msgspec.structs.replace(selected(sum(sizes)), batches=batches, beyond=540)
+    proposal = proposed(few, most=most)
+    deletes = [one for one in proposal.changes if one.verb == "delete-events"]
+    assert [one.selection["limit"] for one in deletes] == limits
+    assert sum(limits) <= most
+    assert all(
+        f"{one.selection['limit']} at most" in one.reason and one.bounds["limit"] <= most for one in deletes
+    )
+    assert all(f"limit={one.selection['limit']}" in one.commands[0] for one in deletes)
+    left = proposal.findings[-1]
+    assert left.sentence.startswith(
+        f"540 of {sum(sizes) + 540} FailedScheduling in shop are left to another run"
+    )
+
+
+def test_what_a_run_may_not_delete_as_well_is_left_to_another_one_and_is_not_due_again():
+    few = msgspec.structs.replace(selected(460), beyond=80)
+    assert numbers(proposed(few, most=460)) == [2, 1]
+    after = proposed(few, most=460, spent=460)
+    (held,) = after.held
+    assert (after.waves, held.refused) == ((), True)
+    assert "540 of them are left to another run: this one has deleted 460" in held.why
+    assert held.commands == ("sretool runbook event-flood -p namespaces=shop -p reasons=FailedScheduling",)
+    made = done(proposed(few, most=460).changes[:2])
+    assert numbers(proposed(few, most=460, spent=450, earlier=made)) == [1]  # inside the run it goes on
+
+
+@pytest.mark.parametrize("came_back", [12, 900])
+def test_what_comes_back_is_no_cause_that_is_gone_although_the_deletion_was_permitted(came_back):
+    writing = (group(just_now=12),)
+    after = proposed(selected(came_back), groups=writing, while_written=True, spent=900)
+    (held,) = after.held
+    assert (after.waves, "deleting cannot help" in held.why) == ((), True)
+    begun = done(proposed(selected(900)).changes[:2])
+    inside = proposed(selected(900), groups=writing, while_written=True, spent=450, earlier=begun)
+    assert (numbers(inside), inside.held) == ([1], ())
+
+
+def test_what_an_earlier_process_of_the_run_has_deleted_counts():
+    made = done(proposed(selected(900)).changes)
+    assert spent_on(made, counted=()) == 1000  # at most: new ones may have gone as well
+    assert spent_on(made, counted={made[1].key}) == 500
+    assert spent_on(done(proposed(selected(900), door=ETCD).changes), counted=()) == 900
 
 
 def test_waves_are_bounded():
@@ -187,6 +254,7 @@ def door(**changed):
     values = {
         "has_api": True,
         "probe": 0.02,
+        "is_away": True,
         "place": PLACE,
         "has_nospace": False,
         "versions": ["3.6.8"],
@@ -222,6 +290,15 @@ AWAY = Unknown("https://lab: connection refused")
 def test_the_door_follows_from_the_state(way, words, changed):
     chosen = door(**changed)
     assert (chosen.way, words in chosen.reason) == (way, True)
+
+
+def test_what_only_this_machine_cannot_ask_is_no_reason_to_go_past_the_api_server():
+    closed = door(probe=Unknown("the exec plugin login ended with 1", then="log in anew"), is_away=False)
+    assert (closed.way, closed.is_unknown) == ("", True)
+    assert "the exec plugin login ended with 1 (log in anew)" in closed.reason
+    (held,) = proposed(selected(900), door=closed).held
+    assert (held.refused, held.commands[0]) == (False, "kubectl get --raw /version")
+    assert proposed(selected(900), door=closed).waves == ()
 
 
 PREFIX, OVERRIDES = "--etcd-prefix=", "--etcd-servers-overrides="
@@ -346,6 +423,18 @@ def test_events_are_grouped_by_namespace_reason_reporter_and_kind_and_objects_by
     assert (second.reason, second.reporter) == ("Pulled", "old-kubelet")
 
 
+@pytest.mark.parametrize(
+    "changed",
+    [
+        {"lastTimestamp": "2026-03-01T11:59:58Z"},
+        {"series": {"lastObservedTime": "2026-03-01T11:59:58.123456Z"}},
+    ],
+)
+def test_a_source_that_repeats_itself_is_still_writing(changed):
+    (group,) = survey(*(event(f"e{one}", **changed) for one in range(5))).groups()
+    assert (group.just_now, group.per_minute, group.is_written) == (5, 5, True)
+
+
 def test_more_groups_than_can_be_held_are_counted_together():
     found = survey(*(event(f"e{one}", reason=f"Reason{one}") for one in range(2100)))
     groups = found.groups()
@@ -377,7 +466,9 @@ def test_batches_end_at_their_size_and_at_the_most_that_may_go(tmp_path):
         ("e1199", 300, ()),
     ]
     (few,) = survey(*events, reasons=("BackOff",), is_named=True, most=500).selected(tmp_path, stamp="now")
-    assert few.objects == 500
+    assert (few.objects, few.beyond, few.overdue) == (500, 700, 1200)
+    (none,) = survey(*events, reasons=("BackOff",), is_named=True, most=0).selected(tmp_path, stamp="now")
+    assert (none.objects, none.batches, none.beyond) == (0, (), 1200)
 
 
 # -- what goes in one transaction ------------------------------------------------------------------------------

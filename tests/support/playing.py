@@ -36,6 +36,7 @@ class Seen(msgspec.Struct, frozen=True, kw_only=True):
 
     wrong: Known[bool]
     things: int
+    name: str
 
 
 class World:
@@ -46,12 +47,13 @@ class World:
         self.wrong: Known[bool] = True
         self.causes: tuple[str, ...] = ()
         self.things: set[str] = set()
+        self.name = ""  # what the look says that should be made
         self.on_look: Callable[[str], None] = lambda _runbook: None
         self.on_change: Callable[[Change], None] = lambda _change: None
         self.on_observe: Callable[[Change], None] = lambda _change: None
 
     def seen(self) -> Seen:
-        return Seen(wrong=self.wrong, things=len(self.things))
+        return Seen(wrong=self.wrong, things=len(self.things), name=self.name)
 
 
 def steps_of(world: World):

@@ -6,10 +6,10 @@ from urllib.parse import urlencode
 
 import msgspec
 
-from sretool.clients.kubernetes.errors import Sent, translate_exception, translate_status
+from sretool.clients.kubernetes.errors import Sent, StrangeAnswerError, translate_exception, translate_status
 from sretool.clients.kubernetes.request import Request
 from sretool.clients.unreadable import UNREADABLE
-from sretool.errors import NoAnswerError, RemoteError, UnreachableError
+from sretool.errors import RemoteError, UnreachableError
 
 T = TypeVar("T")
 
@@ -23,12 +23,12 @@ class Answer(msgspec.Struct, frozen=True, kw_only=True):
     body: bytes
 
     def decoded(self, kind: type[T]) -> T:
-        """Return the JSON as `kind`; NoAnswerError when it is something else: that is no API server's answer."""
+        """Return the JSON as `kind`; StrangeAnswerError when it is something else: no API server's answer."""
         try:
             return msgspec.json.decode(self.body, type=kind)
         except UNREADABLE as error:
             raise self.sent.failed(
-                NoAnswerError, f"answered, but not as an API server does: {error}"
+                StrangeAnswerError, f"answered, but not as an API server does: {error}"
             ) from error
 
 

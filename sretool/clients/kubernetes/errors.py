@@ -1,10 +1,13 @@
 """What the API server's failures mean, by status, reason and text: one status stands for different things."""
 
+import errno
 import re
+import time
 from collections.abc import Mapping, Sequence
 
 import msgspec
 
+from sretool.clients.tcp import NotResolvedError
 from sretool.clients.unreadable import UNREADABLE
 from sretool.errors import (
     CompactedError,
@@ -22,6 +25,8 @@ from sretool.errors import (
     UnreachableError,
 )
 
+_CLEARLY = 0.9  # less of a timeout was ended by something else
+
 
 class ExpiredListError(CompactedError):
     """The revision of a list is gone; `continue_token` reads the rest from the newest, empty: impossible."""
@@ -31,8 +36,16 @@ class ExpiredListError(CompactedError):
         self.continue_token = continue_token
 
 
-class NobodyListensError(UnreachableError):
+class NoConnectionError(UnreachableError):
+    """No connection to the API server's own address comes about: no route leads there, or nothing answers."""
+
+
+class NobodyListensError(NoConnectionError):
     """The address answers, and refuses the connection: no API server runs there."""
+
+
+class StrangeAnswerError(NoAnswerError):
+    """Answered with success, and not as an API server does: the kubeconfig leads to something else."""
 
 
 class Sent(msgspec.Struct, frozen=True, kw_only=True):
@@ -42,10 +55,17 @@ class Sent(msgspec.Struct, frozen=True, kw_only=True):
     server: str
     timeout_seconds: float
     writes: bool
+    began: float = msgspec.field(default_factory=time.monotonic)
+
+    @property
+    def waited(self) -> float:
+        """Return the seconds that were waited: the timeout, unless another limit (connecting) ended it before."""
+        waited = time.monotonic() - self.began
+        return waited if waited < _CLEARLY * self.timeout_seconds else self.timeout_seconds
 
     def failed(self, kind: type[RemoteError], what: str, then: str = "") -> RemoteError:
         """Return the error; a write without a clear answer says that its outcome is unknown."""
-        unknown = self.writes and kind is NoAnswerError
+        unknown = self.writes and issubclass(kind, NoAnswerError)
         return kind(
             f"API server {self.server}: {self.request} {what}",
             endpoint=self.server,
@@ -84,13 +104,15 @@ class _Row(msgspec.Struct, frozen=True):
     by: str = ""
 
 
+_NO_ROUTE = frozenset({errno.EHOSTUNREACH, errno.ENETUNREACH, errno.EHOSTDOWN, errno.ENETDOWN})
 _SHOWN_CHARACTERS = 1000  # a webhook's message may be long
 _TITLE_CHARACTERS = 100
 _TITLE = re.compile(r"<title[^>]*>(.*?)</title>", re.IGNORECASE | re.DOTALL)
 
 _TLS = re.compile(
     r"CERTIFICATE_VERIFY_FAILED|WRONG_VERSION_NUMBER|UNSUPPORTED_PROTOCOL|HANDSHAKE|KEY_VALUES_MISMATCH|PEM"
-    r"|alert (bad certificate|certificate|unknown ca|handshake|protocol version|access denied)"
+    r"|alert (bad certificate|certificate|unknown ca|handshake|protocol version|access denied|decrypt"
+    r"|unrecognized name)"
 )
 _RUNS = "see whether the API server runs there and whether a route leads there"
 _NO_NAME = "see /etc/hosts and the resolver"
@@ -213,11 +235,10 @@ def translate_exception(error: Exception, sent: Sent) -> RemoteError:
         cause = _cause(error.original_error)
         return sent.failed(UnreachableError, f"was not sent: the proxy does not let it through: {cause}")
     if isinstance(error, urllib3.NewConnectionError | urllib3.LocationValueError):
-        refused = isinstance(error.__cause__, ConnectionRefusedError)
-        kind = NobodyListensError if refused else UnreachableError
-        return sent.failed(kind, f"was not sent: {_cause(error)}", _RUNS)
+        return sent.failed(_kind_of(error.__cause__), f"was not sent: {_cause(error)}", _RUNS)
     if isinstance(error, urllib3.ConnectTimeoutError):
-        return sent.failed(UnreachableError, "was not sent: no connection in time", _RUNS)
+        kind = UnreachableError if isinstance(error.__cause__, NotResolvedError) else NoConnectionError
+        return sent.failed(kind, "was not sent: no connection in time", _RUNS)
     if _is_unreadable_file(error):
         return sent.failed(TlsError, f"was not sent: {text}", "see the kubeconfig's certificate files")
     fault = _tls_fault(text)
@@ -226,8 +247,16 @@ def translate_exception(error: Exception, sent: Sent) -> RemoteError:
     if isinstance(error, urllib3.ProtocolError) and len(error.args) > 1:
         text = _one_line(str(error.args[1]))  # the first says «Connection aborted» of everything
     if isinstance(error, urllib3.TimeoutError | TimeoutError):
-        return sent.failed(NoAnswerError, f"got no answer in {sent.timeout_seconds:.3g} s")
+        return sent.failed(NoAnswerError, f"got no answer in {sent.waited:.3g} s")
     return sent.failed(NoAnswerError, f"got no usable answer: {text or type(error).__name__}")
+
+
+def _kind_of(cause: BaseException | None) -> type[UnreachableError]:
+    """Return what an OSError says of a connection that did not come about; of this machine's own limits nothing."""
+    if isinstance(cause, ConnectionRefusedError):
+        return NobodyListensError
+    is_there = isinstance(cause, OSError) and cause.errno in _NO_ROUTE
+    return NoConnectionError if is_there else UnreachableError
 
 
 def _parse_status(body: bytes) -> _Status:

@@ -64,7 +64,7 @@ def lab(tmp_path_factory):
 class Looking:
     """A playbook of three looks; `looks` says by name what one does meanwhile."""
 
-    def __init__(self, lab, **looks):
+    def __init__(self, lab, *, find=None, **looks):
         steps = {
             f"test.{name}": type(
                 name,
@@ -75,7 +75,7 @@ class Looking:
         }
         self.events, self.told_by = [], set()
         terms = Terms(catalogue=steps, clock=SystemClock(), emit=self._emit, unattended=True)
-        book = load_playbook(PLAYBOOK, origin="three.yaml", catalogue=steps, find=_runbook)
+        book = load_playbook(PLAYBOOK, origin="three.yaml", catalogue=steps, find=find or _runbook)
         entry = parse_cluster(lab.cluster_file.read_text(), origin=str(lab.cluster_file))
         with opened_playbook(book, {}, (), entry, terms, may_write=False) as run:
             try:
@@ -125,6 +125,20 @@ def test_the_record_and_what_is_shown_are_in_the_order_of_the_file_whoever_is_re
     assert looking.ending.exit_code == 0, looking.ending
     assert looking.written == of(*NAMES)
     assert looking.found() == list(NAMES)
+
+
+def test_what_was_found_before_one_could_not_look_is_told_at_the_end(lab):
+    def silent(read):
+        raise NoAnswerError("no answer in 2 s", endpoint="m1")
+
+    def find(name):
+        text, origin = _runbook(name)
+        return (
+            text.replace("steps:", "steps:\n- {id: b, uses: test.first}") if name == "second" else text
+        ), origin
+
+    ending = Looking(lab, find=find, second=silent).ending
+    assert (ending.exit_code, [one.sentence for one in ending.findings]) == (8, ["first"])
 
 
 def test_one_that_cannot_look_does_not_keep_the_others_from_it(lab):

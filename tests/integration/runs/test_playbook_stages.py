@@ -5,7 +5,7 @@ import signal
 
 import pytest
 
-from sretool.engine.events import StageEnded
+from sretool.engine.events import LookStarted, StageEnded
 from sretool.engine.playbook_stage import UNTIL_EVERY_SECONDS
 from sretool.engine.runs import runs_folder
 from sretool.errors import RejectedError, Touched, UnreachableError, UsageError
@@ -277,6 +277,32 @@ def test_what_never_comes_is_told_with_what_could_not_be_looked_at(lab, world):
     assert "nobody is there" in ending.sentence
 
 
+# -- parameters that were read, and cannot be used --------------------------------------------------------------------
+
+
+FOUND = "{run: make, as: found, with: {thing: '{{ stages.look.look.look.name }}'}}"
+
+
+@pytest.mark.parametrize(("on_failure", "things"), [("continue", {"a", "b"}), ("stop", {"a"})])
+def test_a_stage_whose_parameters_as_read_cannot_be_used_is_refused_and_no_end_of_all(
+    lab, world, on_failure, things
+):
+    world.name = "(none)"
+    stages = f"{LOOK}- {{id: mend, runbooks: [{MAKE_A}]}}\n"
+    stages += f"- {{id: drain, runbooks: [{FOUND}], on_failure: {on_failure}}}\n"
+    stages += f"- {{id: last, runbooks: [{MAKE_B}]}}\n"
+    ending = Playing(lab, world, stages).run(yes)
+    assert (ending.exit_code, world.things) == (5, things)
+    assert "stage drain: its parameters cannot be used" in ending.sentence
+
+
+def test_where_nothing_was_changed_such_a_stage_is_a_refusal(lab, world):
+    world.name = "(none)"
+    ending = Playing(lab, world, f"{LOOK}- {{id: drain, runbooks: [{FOUND}]}}\n").run(yes)
+    assert ending.exit_code == 4
+    assert ending.touched == Touched.NOTHING
+
+
 # -- what is taken back ------------------------------------------------------------------------------------------------
 
 
@@ -375,5 +401,37 @@ def test_no_cause_is_not_the_same_as_a_look_that_could_not_tell(lab, world):
     assert playing.run(None).exit_code == 8
     text = text_of(playing)
     assert "- **causes**: could not tell: look/look could not look: nobody is there" in text
-    assert "None was found, but not all could be told." in text
+    assert "Nobody knows: no look for causes came to its end." in text
+    assert report(playing).causes is None
     assert report(playing).unclear == ("look/look could not look: nobody is there",)
+
+
+@pytest.mark.parametrize("at", [1, 2])
+def test_of_looks_that_did_not_end_nobody_knows_what_they_would_have_found(lab, world, at):
+    looks = "- {id: look, gate: none, runbooks: [{run: make, as: first}, {run: make, as: second}]}\n"
+    playing = Playing(lab, world, LOOK.partition("- {id: look")[0] + looks)
+    seen = []
+
+    def kill(event):
+        if isinstance(event, LookStarted):
+            seen.append(event)
+            if len(seen) == at:
+                raise KeyError("killed here")
+
+    playing.on_event = kill
+    with pytest.raises(KeyError):
+        playing.run(None)
+    unclear = ("look/first did not look to the end", "look/second did not look to the end")[at - 1 :]
+    assert report(playing).unclear == unclear
+    assert report(playing).causes == (None if at == 1 else ())
+    text = text_of(playing)
+    assert f"- **causes**: {'; '.join(f'could not tell: {one}' for one in unclear)}\n" in text
+    assert ("Nobody knows: no look for causes came to its end." in text) == (at == 1)
+    assert ("None was found, but not all could be told." in text) == (at == 2)
+
+
+def test_a_playbook_that_ended_before_its_first_look_knows_of_no_cause_and_of_no_lack_of_one(lab, world):
+    playing = Playing(lab, world, MEND)
+    playing.run(None)
+    playing.records = playing.records[:1]
+    assert "- **causes**: nobody knows: no look for causes came to its end\n" in text_of(playing)
