@@ -36,13 +36,13 @@ def read_load_sources(read: ClusterReader, *, flood: int) -> LoadSources:
     if not isinstance(count, Unknown) and count >= flood:
         surveyed = api.remember("who writes events", lambda: _survey(read))
         count, groups = (surveyed, surveyed) if isinstance(surveyed, Unknown) else surveyed
-    workloads = api.remember("runaways", lambda: find_runaways(api))
-    return LoadSources(api="asked", events=count, groups=groups, workloads=workloads)
+    runaways = api.remember("runaways", lambda: find_runaways(api))
+    return LoadSources(api="asked", events=count, groups=groups, runaways=runaways)
 
 
 def _unasked(api: Api, why: str, server: str = "") -> LoadSources:
     unknown = Unknown(why)
-    return LoadSources(api=api, why=why, server=server, events=unknown, groups=unknown, workloads=unknown)
+    return LoadSources(api=api, why=why, server=server, events=unknown, groups=unknown, runaways=unknown)
 
 
 def _is_down(api: KubernetesReader) -> bool:

@@ -74,12 +74,12 @@ def read_rollout(
         kind: {(one["metadata"]["namespace"], one["metadata"]["name"]): one for one in objects}
         for kind, objects in ((LIMIT_RANGE, ranges), (RESOURCE_QUOTA, quotas))
     }
-    others: dict[str, list[str]] = {}
+    others: dict[str, dict[str, frozenset[str]]] = {}
     for one in ranges:
-        if one["metadata"]["name"] != names[LIMIT_RANGE] and _gives_defaults(one):
-            others.setdefault(one["metadata"]["namespace"], []).append(one["metadata"]["name"])
+        if one["metadata"]["name"] != names[LIMIT_RANGE] and (defaults := _defaults_of(one)):
+            others.setdefault(one["metadata"]["namespace"], {})[one["metadata"]["name"]] = defaults
     wanted: Mapping[str, State] = {kind: {"spec": spec} for kind, spec in template.specs.items()}
-    places = [_place(name, wanted, names, live, others.get(name, ())) for name in choice.names]
+    places = [_place(name, wanted, names, live, others.get(name, {})) for name in choice.names]
     due = [place for place in places if place.is_due]
     uses = _uses(kubernetes, template, [place.name for place in due]) if due else {}
     known = {place.name: place for place in _all_tried(kubernetes, due, names)}
@@ -100,7 +100,7 @@ def _place(
     wanted: Mapping[str, State],
     names: Mapping[str, str],
     live: Mapping[str, Mapping[tuple[str, str], Object]],
-    others: Sequence[str],
+    others: Mapping[str, frozenset[str]],
 ) -> Place:
     there = {kind: live[kind].get((name, names[kind])) for kind in wanted}
     exist = {kind: one for kind, one in there.items() if one is not None}
@@ -117,6 +117,7 @@ def _place(
         },
         uids={kind: one["metadata"]["uid"] for kind, one in exist.items()},
         others=tuple(sorted(others)),
+        defaults=frozenset().union(*others.values()),
         is_uncounted=quota is not None and not _is_counted(quota),
     )
 
@@ -158,7 +159,7 @@ def _tried(kubernetes: KubernetesReader, place: Place, names: Mapping[str, str])
 
 
 def _uses(kubernetes: KubernetesReader, template: Template, names: Sequence[str]) -> dict[str, Use]:
-    tallies = {name: Tally(template.hard) for name in names}
+    tallies = {name: Tally(template) for name in names}
     namespaces = names if len(names) <= _FEW else ("",)
     for namespace in namespaces:
         for page in kubernetes.typed_pages(collection_path("v1", "pods", namespace=namespace), Pod):
@@ -245,10 +246,14 @@ def _namespace(one: Object) -> Namespace:
     )
 
 
-def _gives_defaults(limit_range: Object) -> bool:
-    items = limit_range.get("spec", {}).get("limits", ())
-    return any(
-        item.get("type") == "Container" and {"default", "defaultRequest"} & set(item) for item in items
+def _defaults_of(limit_range: Object) -> frozenset[str]:
+    """Return what it gives containers that name none: `requests.cpu`, `limits.memory`."""
+    return frozenset(
+        f"{side}.{resource}"
+        for item in limit_range.get("spec", {}).get("limits", ())
+        if item.get("type") == "Container"
+        for side, key in (("limits", "default"), ("requests", "defaultRequest"))
+        for resource in item.get(key) or ()
     )
 
 

@@ -138,23 +138,29 @@ class Resumption:
         return back, kept
 
     def settle(self) -> None:
-        """Look at each change that was intended and has no outcome; the answers are journaled."""
+        """Look at each change that was intended and has no outcome; the answers are journaled.
+
+        So is what was partly done and is done by now: the cluster itself has gone on with it.
+        """
         maker = Maker(self._run)
+        partly = {change.key for change in self._changes_with(Result.PARTLY)}
         for _, alike in itertools.groupby(self._open_intents(), key=lambda change: change.step):
             changes = list(alike)  # of one step together: what is not done is given its time once, not each
             began = self._run.clock.monotonic()
             outcomes = maker.settled(changes, self._run.emit)
             seconds = self._run.clock.monotonic() - began
             for change, outcome in zip(changes, outcomes, strict=True):
+                if change.key in partly and outcome.result is not Result.DONE:
+                    continue
                 self._run.journal.write("outcome", outcome_body(change, outcome, seconds=seconds))
                 self._run.emit(events.ChangeEnded(change=change, outcome=outcome, seconds=seconds))
 
     def _open_intents(self) -> list[Change]:
-        """Return the intents whose last outcome is missing or says that nobody could tell."""
+        """Return the intents whose last outcome is missing, or is not the last word."""
         return [
             change
             for change, result in self._last_results()
-            if result in (None, Result.CANNOT_TELL, Result.STILL_GOING)
+            if result in (None, Result.CANNOT_TELL, Result.STILL_GOING, Result.PARTLY)
         ]
 
     def made(self) -> list[Change]:

@@ -7,7 +7,8 @@ import msgspec
 
 from sretool.knowledge.event_groups import Group
 from sretool.knowledge.events import flood_findings
-from sretool.knowledge.workloads import ScaleView, Workload, scale_proposal
+from sretool.knowledge.scale_down import scale_proposal
+from sretool.knowledge.workloads import ScaleView
 from sretool.model import Finding, Known, Severity, Unknown
 
 Api = Literal["asked", "down", "silent", "absent", "none"]
@@ -26,7 +27,7 @@ class LoadSources(msgspec.Struct, frozen=True, kw_only=True):
     server: str = ""
     events: Known[int]
     groups: Known[tuple[Group, ...]]
-    workloads: Known[tuple[Workload, ...]]
+    runaways: Known[ScaleView]
 
 
 def load_findings(sources: LoadSources, *, flood: int) -> tuple[Finding, ...]:
@@ -59,9 +60,8 @@ def _flood(sources: LoadSources, flood: int) -> Iterator[Finding]:
 
 
 def _runaways(sources: LoadSources) -> Iterator[Finding]:
-    if isinstance(sources.workloads, Unknown):
-        sentence = f"which workloads run away was not looked at: {sources.workloads.reason}"
+    if isinstance(sources.runaways, Unknown):
+        sentence = f"which workloads run away was not looked at: {sources.runaways.reason}"
         yield Finding(severity=Severity.WARNING, sentence=sentence)
         return
-    view = ScaleView(workloads=sources.workloads, is_named=False)
-    yield from scale_proposal(view, replicas=0, accept_outage=False, uses="").findings
+    yield from scale_proposal(sources.runaways, replicas=0, accept_outage=False, uses="").findings

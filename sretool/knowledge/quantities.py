@@ -3,6 +3,7 @@
 import re
 
 NANO = 10**9
+MILLI = NANO // 1000
 _LARGEST = 2**63 - 1  # what a resource.Quantity holds without capping
 _DECIMAL = {"n": -9, "u": -6, "m": -3, "": 0, "k": 3, "M": 6, "G": 9, "T": 12, "P": 15, "E": 18}
 _BINARY = {"Ki": 1, "Mi": 2, "Gi": 3, "Ti": 4, "Pi": 5, "Ei": 6}
@@ -21,12 +22,14 @@ def parse_quantity(text: str) -> int:
 
 
 def canonical_quantity(text: str) -> str:
-    """Return `text` as an API server stores and returns it (`1000m` is `1`, `1.5Gi` is `1536Mi`).
+    """Return `text` as an API server stores and returns it in a list of resources: `1000m` is `1`, `1.5Gi` is
+    `1536Mi`, and what is finer than a thousandth is rounded up, `0.1m` to `1m`.
 
-    Server-side apply compares texts: another spelling of the same amount would be a conflict. Source:
-    apimachinery pkg/api/resource, Quantity.CanonicalizeBytes.
+    Server-side apply compares texts: another spelling of the same amount would be a conflict. Sources:
+    apimachinery pkg/api/resource, Quantity.CanonicalizeBytes; pkg/apis/core/v1 SetDefaults_ResourceList.
     """
     nanos, suffix = _parse(text)
+    nanos = -(-nanos // MILLI) * MILLI
     if suffix in _BINARY:
         return write_binary(nanos)
     mantissa, power = _without_thousands(nanos)

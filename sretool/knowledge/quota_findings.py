@@ -79,9 +79,9 @@ def _next_rejected(place: Place, template: Template) -> Iterator[Finding]:
             f"({', '.join(one.what.split(',')[0] for one in tight)})",
             evidence=tuple(tight),
         )
-    if place.others:  # they may give the defaults that the template lacks
-        return
-    unnamed = [name for name in sorted(template.must_be_named()) if place.use.unnamed.get(name)]
+    yield from _above_default(place, template)
+    must_be_named = template.must_be_named(place.defaults)
+    unnamed = [name for name in sorted(must_be_named) if place.use.unnamed.get(name)]
     if unnamed:
         yield Finding(
             severity=Severity.WARNING,
@@ -95,6 +95,26 @@ def _next_rejected(place: Place, template: Template) -> Iterator[Finding]:
                     source="pods, counted",
                 )
                 for name in unnamed
+            ),
+        )
+
+
+def _above_default(place: Place, template: Template) -> Iterator[Finding]:
+    """Say which pods could not come back: as their limit they would get one that is below their request."""
+    if place.use.above:
+        yield Finding(
+            severity=Severity.WARNING,
+            subject=place.name,
+            sentence=f"{place.name}: with this default limit of {listed(sorted(place.use.above))} the replacements "
+            "of pods that request more, and name no limit, are rejected",
+            evidence=tuple(
+                Evidence(
+                    what=f"{name} that a container of {pod} requests, without a limit",
+                    value=write_amount(name, need),
+                    threshold=f"the default limit {template.default_limits[name]}",
+                    source="pods, counted",
+                )
+                for name, (need, pod) in sorted(place.use.above.items())
             ),
         )
 

@@ -16,7 +16,7 @@ class Place(msgspec.Struct, frozen=True, kw_only=True):
 
     `now` and `wanted` are states by kind; `found` is the whole spec of what is there and differs, as text,
     `uids` each object's uid. `refusal` is the server's answer to the dry run. `others` are limit ranges of
-    other names that give containers defaults.
+    other names that give containers defaults, `defaults` what those give: `requests.cpu`, `limits.memory`.
     """
 
     name: str
@@ -28,6 +28,7 @@ class Place(msgspec.Struct, frozen=True, kw_only=True):
     refusal: str = ""
     refused_commands: tuple[str, ...] = ()
     others: tuple[str, ...] = ()
+    defaults: frozenset[str] = frozenset()
     is_uncounted: bool = False
 
     @property

@@ -66,11 +66,15 @@ class Template(msgspec.Struct, frozen=True, kw_only=True):
             found[RESOURCE_QUOTA] = {"hard": dict(self.hard)}
         return found
 
-    def must_be_named(self) -> frozenset[str]:
-        """Return the limits that a new container must name itself: the quota demands them, no default does."""
-        given = {*(f"limits.{name}" for name in self.default_limits), *self.default_requests}
+    def must_be_named(self, others: Iterable[str] = ()) -> frozenset[str]:
+        """Return the limits that a new container must name itself: the quota demands them, and no default gives
+        them, neither the template's nor `others` (`requests.cpu`).
+        """
+        given = {*others, *(f"limits.{name}" for name in self.default_limits)}
         given |= {f"requests.{name}" for name in self.default_requests}
-        return frozenset(name for name in self.hard if name in _COMPUTE_QUOTA and name not in given)
+        return frozenset(
+            name for name in self.hard if name in _COMPUTE_QUOTA and not {name, f"requests.{name}"} & given
+        )
 
 
 def parse_template(*, hard: str, default_limits: str, default_requests: str) -> Template:
@@ -189,39 +193,51 @@ class CountedObject(msgspec.Struct, frozen=True):
 class Use(msgspec.Struct, frozen=True, kw_only=True):
     """What a namespace uses of each limit, in billionths; `largest` is the pod that uses most of it.
 
-    `unnamed` counts the pods with a container that does not name a limit which the quota demands.
+    `unnamed` counts the pods with a container that does not name a limit which the quota demands. `above` is, by
+    resource, the most that a container without a limit requests beyond the template's default limit, and its pod.
     """
 
     used: Mapping[str, int]
     largest: Mapping[str, tuple[int, str]] = {}
     unnamed: Mapping[str, int] = {}
+    above: Mapping[str, tuple[int, str]] = {}
 
 
 class Tally:
     """Adds up pods and objects of one namespace, for the limits that a template names."""
 
-    def __init__(self, names: Iterable[str]) -> None:
-        self._used = dict.fromkeys(names, 0)
+    def __init__(self, template: Template) -> None:
+        self._default_limits = {
+            name: parse_quantity(limit) for name, limit in template.default_limits.items()
+        }
+        self._used = dict.fromkeys(template.hard, 0)
         self._largest: dict[str, tuple[int, str]] = {}
         self._unnamed: dict[str, int] = {}
+        self._above: dict[str, tuple[int, str]] = {}
 
     def add_pod(self, pod: Pod) -> None:
         """Count `pod`: a finished one only under `count/pods`."""
-        needs = pod_needs(pod.spec) if pod.status.phase not in _FINISHED else {"count/pods": NANO}
+        is_over = pod.status.phase in _FINISHED
+        needs = {"count/pods": NANO} if is_over else pod_needs(pod.spec)
         for name in self._used:
             need = needs.get(name, 0)
             self._used[name] += need
             if need > self._largest.get(name, (0, ""))[0]:
                 self._largest[name] = need, pod.metadata.name
-            if name in _COMPUTE_QUOTA and len(needs) > 1 and not _names_everywhere(pod.spec, name):
+            if name in _COMPUTE_QUOTA and not is_over and not _names_everywhere(pod.spec, name):
                 self._unnamed[name] = self._unnamed.get(name, 0) + 1
+
+        for name, limit in () if is_over else self._default_limits.items():
+            need = _without_limit(pod.spec, name)
+            if need > max(limit, self._above.get(name, (0, ""))[0]):
+                self._above[name] = need, pod.metadata.name
 
     def add(self, name: str, nanos: int) -> None:
         """Count `nanos` of the limit `name`."""
         self._used[name] += nanos
 
     def use(self) -> Use:
-        return Use(used=dict(self._used), largest=dict(self._largest), unnamed=dict(self._unnamed))
+        return Use(used=self._used, largest=self._largest, unnamed=self._unnamed, above=self._above)
 
 
 def pod_needs(spec: PodSpec) -> dict[str, int]:
@@ -272,3 +288,11 @@ def _names_everywhere(spec: PodSpec, limit: str) -> bool:
     if resource in spec.resources.side(side):
         return True
     return all(resource in one.resources.side(side) for one in (*spec.containers, *spec.init_containers))
+
+
+def _without_limit(spec: PodSpec, resource: str) -> int:
+    """Return the most that a container requests which names no limit."""
+    every = (one.resources for one in (*spec.containers, *spec.init_containers))
+    return max(
+        (one.side("requests").get(resource, 0) for one in every if resource not in one.limits), default=0
+    )

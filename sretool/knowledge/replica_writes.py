@@ -4,6 +4,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from sretool.knowledge.kubernetes_paths import object_path
+from sretool.knowledge.rollouts import find_rollout
 from sretool.model import Change, Outcome, Result
 
 SCALE_VERB, CAP_VERB, PAUSE_VERB = "scale", "cap-hpa", "pause-scaledobject"
@@ -71,8 +72,8 @@ def values_of(verb: str, live: Mapping[str, Any]) -> dict[str, Any]:
 def judge_write(change: Change, live: Mapping[str, Any] | None) -> Outcome:
     """Tell what a change's object, None where there is none, says about it.
 
-    Done is: the values are set and, after scaling down, the controller has seen it and no surplus pod is left.
-    Until then it is still going.
+    Done is: the values are set and, after scaling down, the controller has seen it and no surplus pod is left:
+    none but those that a rolling update may keep. Until then it is still going.
     """
     name = change.object
     if live is None:
@@ -86,11 +87,18 @@ def judge_write(change: Change, live: Mapping[str, Any] | None) -> Outcome:
         return Outcome(result=Result.NOT_DONE, evidence=f"{name} has {shown}: {whose}", measured=now)
     if change.verb != SCALE_VERB or change.after["replicas"] >= change.before["replicas"]:
         return Outcome(result=Result.DONE, evidence=f"{name} has {shown}", measured=now)
-    status = live.get("status") or {}
+    return _judge_scaled_down(change, live)
+
+
+def _judge_scaled_down(change: Change, live: Mapping[str, Any]) -> Outcome:
+    status, wanted = live.get("status") or {}, change.after["replicas"]
     there, ready = int(status.get("replicas", 0)), int(status.get("readyReplicas", 0))
     is_seen = int(status.get("observedGeneration", 0)) >= int(live["metadata"]["generation"])
+    rollout = find_rollout(live)
+    most = rollout.most_pods(wanted) if rollout else wanted
+    evidence = f"{change.before['replicas']} replicas -> {there}, {max(0, there - ready)} of them not ready"
     return Outcome(
-        result=Result.DONE if is_seen and there <= change.after["replicas"] else Result.STILL_GOING,
-        evidence=f"{change.before['replicas']} replicas -> {there}, {max(0, there - ready)} of them not ready",
+        result=Result.DONE if is_seen and there <= most else Result.STILL_GOING,
+        evidence=f"{evidence} (a rollout is under way, which may keep {most})" if most > wanted else evidence,
         measured={"replicas": there, "not_ready": max(0, there - ready)},
     )

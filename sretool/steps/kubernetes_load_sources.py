@@ -65,13 +65,15 @@ class KubernetesLoadSources(Step[KubernetesLoadSourcesParams, KubernetesLoadSour
 
     def look(self, read: ClusterReader, params: KubernetesLoadSourcesParams) -> KubernetesLoadSourcesFacts:
         sources = read_load_sources(read, flood=params.flood)
-        groups, workloads = sources.groups, sources.workloads
+        groups, runaways = sources.groups, sources.runaways
         return KubernetesLoadSourcesFacts(
             events=sources.events,
             writers=groups
             if isinstance(groups, Unknown)
             else tuple(f"{one.namespace}/{one.reason} by {one.reporter}" for one in groups[:10]),
-            runaways=workloads if isinstance(workloads, Unknown) else tuple(one.title for one in workloads),
+            runaways=runaways
+            if isinstance(runaways, Unknown)
+            else (*(one.title for one in runaways.workloads), *runaways.besides),
             sources=sources,
         )
 

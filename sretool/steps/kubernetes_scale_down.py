@@ -21,8 +21,9 @@ from sretool.knowledge.replica_writes import (
     path_of,
 )
 from sretool.knowledge.rights import to_read, to_write
+from sretool.knowledge.scale_down import scale_proposal
 from sretool.knowledge.words import show_seconds
-from sretool.knowledge.workloads import ScaleView, scale_proposal
+from sretool.knowledge.workloads import ScaleView
 from sretool.model import Change, Known, Outcome, Proposal, Result, Risk, Unknown
 from sretool.step import Step
 
@@ -77,7 +78,7 @@ class KubernetesScaleDownFacts(msgspec.Struct, frozen=True, kw_only=True):
     """The named Deployment, else the worst runaway: `hpa` is its autoscaler, empty when it has none.
 
     `target` is the number that was asked for; without one, how many of the worst runaway's replicas have a node,
-    and at least those that are ready (1 when none has).
+    and at least those that are ready (1 when none has): a replica whose pod was never created has none.
     """
 
     runaway: Known[bool]
@@ -94,15 +95,17 @@ class KubernetesScaleDownFacts(msgspec.Struct, frozen=True, kw_only=True):
 class KubernetesScaleDown(Step[KubernetesScaleDownParams, KubernetesScaleDownFacts]):
     """Scale a runaway Deployment down to a given number, after what would scale it up again is held there.
 
-    Reads the Deployment, its pods without a node, the HPAs and KEDA ScaledObjects that name it, and its labels,
-    owners and field managers. Without a name it reads all Deployments and says which run away: more than 50
-    replicas, and more than 30 % of those desired, are not ready and no node takes the pods.
+    Reads the Deployment, its pods, the HPAs and KEDA ScaledObjects that name it, and its labels,
+    owners and field managers. Without a name it reads all Deployments and the pods without a node, and says which
+    run away: more than 50 replicas, and more than 30 % of those desired, are not ready and no node takes the pods.
+    The ten farthest are read closely, the others told by name.
 
     Changes, in this order and one at a time: `maxReplicas` of the HPA (and `minReplicas`, where that is more),
     or KEDA's annotation `paused-replicas`; then the scale subresource. Each is good only for the object as it
-    was read, or where no more than its status moved since. Then it watches until the surplus pods are gone; with
-    none gone for 15 s it says so, or waits for a controller-manager that has not renewed its lease (it ends while
-    etcd takes no writes), 5.5 minutes at most. The ReplicaSet controller deletes pending pods before ready ones.
+    was read, or where no more than its status moved since. Then it watches until the surplus pods are gone (a
+    rollout under way may keep its `maxSurge` more); with none gone for 15 s it says so, or waits for a
+    controller-manager that has not renewed its lease (it ends while etcd takes no writes), 5.5 minutes at most.
+    The ReplicaSet controller deletes pending pods before ready ones.
 
     Refuses kube-system, kube-public and kube-node-lease; less than half of the replicas that are ready, unless
     `accept_outage`; and a Deployment or autoscaler that an operator, Argo CD or Flux would put back: the command
@@ -150,7 +153,7 @@ class KubernetesScaleDown(Step[KubernetesScaleDownParams, KubernetesScaleDownFac
         first = view.workloads[0] if view.workloads else None
         none = Unknown("no Deployment runs away")
         return KubernetesScaleDownFacts(
-            runaway=any(one.is_runaway for one in view.workloads),
+            runaway=view.has_runaway,
             namespace=first.namespace if first else none,
             deployment=first.name if first else none,
             target=(params.replicas or first.fitting) if first else none,
@@ -207,7 +210,13 @@ def _standstill(read: ClusterReader, change: Change, outcome: Outcome) -> Outcom
     if away and seconds < RESTART_SECONDS:
         return msgspec.structs.replace(outcome, evidence=f"{words}{away}")
     return msgspec.structs.replace(
-        outcome, result=Result.PARTLY, evidence=f"{words}{away or 'does the controller-manager run?'}"
+        outcome,
+        result=Result.PARTLY,
+        evidence=f"{words}{away or 'does the controller-manager run?'}",
+        commands=(
+            f"kubectl -n kube-system get lease {CONTROLLER_MANAGER}",
+            f"kubectl -n {change.selection['namespace']} describe deployment {change.selection['name']}",
+        ),
     )
 
 
@@ -226,7 +235,7 @@ def _controller_away(read: ClusterReader) -> str:
 
 def _read_view(read: ClusterReader, params: KubernetesScaleDownParams) -> ScaleView:
     if not params.deployment:
-        return ScaleView(workloads=find_runaways(read.kubernetes, namespace=params.namespace), is_named=False)
+        return find_runaways(read.kubernetes, namespace=params.namespace)
     try:
         found = find_workload(read.kubernetes, params.namespace, params.deployment)
     except RemoteError as error:

@@ -150,8 +150,29 @@ def test_pods_that_name_no_resources_are_said_where_no_default_helps():
     sentences = [one.sentence for one in plan(due(use=use), params=bare).findings]
     assert any("pods that do not name requests.cpu are rejected" in one for one in sentences)
     assert not any("do not name" in one.sentence for one in plan(due(use=use)).findings)
-    assert not any(
-        "do not name" in one.sentence for one in plan(due(use=use, others=("x",)), params=bare).findings
+
+
+@pytest.mark.parametrize(
+    ("expected", "defaults"),
+    [(0, {"requests.cpu"}), (1, {"requests.memory"}), (1, {"limits.cpu"})],
+)
+def test_another_limit_range_helps_only_where_it_gives_what_the_quota_demands(expected, defaults):
+    use = Use(used={"pods": 0, "requests.cpu": 0}, unnamed={"requests.cpu": 3})
+    bare = KubernetesQuotaRolloutParams(namespaces="team-*", hard=PARAMS.hard)
+    place = due(use=use, others=("x",), defaults=frozenset(defaults))
+    found = [one for one in plan(place, params=bare).findings if "do not name" in one.sentence]
+    assert len(found) == expected
+
+
+def test_pods_that_request_more_than_the_default_limit_are_said_before_they_cannot_come_back():
+    use = Use(used={"pods": NANO, "requests.cpu": 2 * NANO}, above={"cpu": (2 * NANO, "web-1")})
+    (found,) = (one for one in plan(due(use=use)).findings if one.severity is Severity.WARNING)
+    assert "with this default limit of cpu the replacements of pods that request more" in found.sentence
+    (evidence,) = found.evidence
+    assert ("web-1" in evidence.what, evidence.value, evidence.threshold) == (
+        True,
+        "2",
+        "the default limit 1",
     )
 
 

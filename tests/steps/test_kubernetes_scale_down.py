@@ -5,7 +5,9 @@ import pytest
 
 from sretool.knowledge.replica_owners import Source
 from sretool.knowledge.replica_writes import JSON_PATCH, guarded_patch_of, judge_write, patch_of, path_of
-from sretool.knowledge.workloads import Scaler, ScaleView, Workload, scale_proposal
+from sretool.knowledge.rollouts import Rollout, find_rollout
+from sretool.knowledge.scale_down import scale_proposal
+from sretool.knowledge.workloads import Scaler, ScaleView, Workload
 from sretool.model import Result, Risk
 from sretool.steps.kubernetes_scale_down import KubernetesScaleDownParams
 
@@ -132,6 +134,44 @@ def test_what_is_not_due_is_not_refused():
     assert planned(namespace="kube-system", desired=50).held == ()
 
 
+@pytest.mark.parametrize(
+    ("expected", "changed"),
+    [
+        (50, {"placed": 50}),
+        (70, {"placed": 70}),  # twenty of them are starting
+        (50, {"placed": 0}),  # the status of the pods came later than that of the Deployment
+        (1, {"ready": 0, "pending": 100, "placed": 0}),  # a quota keeps the other 400 from being created
+        (500, {"ready": 500, "pending": 0, "placed": 620}),  # of a rollout
+    ],
+)
+def test_the_nodes_have_taken_the_pods_that_have_a_node_not_those_that_do_not_exist(expected, changed):
+    assert workload(**changed).fitting == expected
+
+
+def test_runaways_that_were_not_read_closely_are_told_by_name():
+    view = ScaleView(workloads=(), is_named=False, besides=("a/x", "a/y"))
+    proposal = scale_proposal(view, replicas=0, accept_outage=False, uses=USES)
+    (finding,) = proposal.findings
+    assert (view.has_runaway, finding.verdict, finding.is_cause) == (True, "runaway", True)
+    assert "2 more Deployments run away" in finding.sentence and "a/x; a/y" in finding.sentence
+
+
+@pytest.mark.parametrize(
+    ("lost", "rollout"),
+    [
+        (40, None),
+        (42, Rollout(surge="25%", unavailable="25%")),  # of 10
+        (43, Rollout(surge=0, unavailable=3)),
+        (41, Rollout(surge=0, unavailable="5%")),  # rounded down to none: then it is one
+        (40, Rollout(surge=1, unavailable=0)),
+        (50, Rollout(surge=0, unavailable=30)),
+    ],
+)
+def test_the_ready_replicas_that_a_rollout_may_take_are_in_the_bounds(lost, rollout):
+    scale = planned(replicas=10, accept_outage=True, rollout=rollout).changes[-1]
+    assert scale.bounds["ready_lost"] == lost
+
+
 def test_without_a_name_every_runaway_is_shown_with_the_command_that_names_it():
     proposal = planned(named=False, replicas=0)
     assert proposal.waves == ()
@@ -197,6 +237,30 @@ def test_scaling_down_is_done_when_the_surplus_pods_are_gone(result, words, foun
     outcome = judge_write(planned().changes[-1], found)
     assert outcome.result is result
     assert words in outcome.evidence
+
+
+def rolling(replicas, *, there, updated, strategy="RollingUpdate", surge="25%"):
+    found = live(replicas, there=there)
+    found["spec"]["strategy"] = {"type": strategy, "rollingUpdate": {"maxSurge": surge, "maxUnavailable": 0}}
+    found["status"]["updatedReplicas"] = updated
+    return found
+
+
+@pytest.mark.parametrize(
+    ("result", "found"),
+    [
+        (Result.DONE, rolling(8, there=10, updated=4)),
+        (Result.STILL_GOING, rolling(8, there=11, updated=4)),
+        (Result.STILL_GOING, rolling(8, there=10, updated=10)),  # no old pods are left: it is over
+        (Result.STILL_GOING, rolling(8, there=10, updated=4, surge=1)),
+        (Result.DONE, rolling(8, there=9, updated=4, surge="1%")),  # rounded up
+        (Result.STILL_GOING, rolling(8, there=10, updated=4, strategy="Recreate")),
+    ],
+)
+def test_the_pods_that_a_rollout_may_keep_beyond_the_number_are_no_surplus(result, found):
+    outcome = judge_write(planned(replicas=8, accept_outage=True).changes[-1], found)
+    assert outcome.result is result
+    assert ("which may keep" in outcome.evidence) is (find_rollout(found) is not None)
 
 
 def test_scaling_back_up_is_done_when_the_number_is_set():

@@ -9,7 +9,7 @@ import pytest
 from sretool.errors import ConflictError, NotFoundError, RejectedError
 from sretool.lab import LabSpec
 from sretool.lab.kubernetes_files import audit_log_path
-from sretool.model import Result, Risk
+from sretool.model import Result, Risk, Severity
 from sretool.steps.kubernetes_quota_rollout import KubernetesQuotaRollout, KubernetesQuotaRolloutParams
 from tests.support.etcd_cluster import running_lab
 from tests.support.sretool_cli import Sretool
@@ -238,6 +238,62 @@ def test_a_limit_below_what_runs_is_refused_and_the_use_is_what_the_server_count
     assert (used["pods"], used["requests.cpu"]) == ("3", "750m")
     counted = next(row for row in proposal.findings[0].evidence if row.what.endswith("configmaps"))
     assert counted.value == used["configmaps"]
+
+
+def test_what_is_finer_than_a_thousandth_is_rounded_up_as_the_server_does(team):
+    fine = {
+        "hard": "cpu=0.1m,requests.cpu=1.0000000001,requests.memory=1.0001Ki",
+        "default_limits": "cpu=1.5m",
+    }
+    one = team()
+    one.roll_out(**fine)
+    assert spec_of(one.quota(one.names[0]))["hard"] == {
+        "cpu": "1m",
+        "requests.cpu": "1001m",
+        "requests.memory": "1024103m",
+    }
+    assert spec_of(one.limits(one.names[0]))["limits"][0]["default"] == {"cpu": "2m"}
+    assert one.plan(**fine).waves == ()
+
+
+def warnings(team, **changed):
+    return [one.sentence for one in team.plan(**changed).findings if one.severity is Severity.WARNING]
+
+
+def test_a_default_limit_below_what_a_pod_requests_is_said_and_then_rejects_its_replacement(team):
+    one = team()
+    (name,) = one.names
+    one.create_pod(name, "400m")
+    assert warnings(one, hard="pods=10") == []
+    one.create_pod(name, "1")
+    (said,) = warnings(one, hard="pods=10")
+    assert "the replacements of pods that request more, and name no limit, are rejected" in said
+    one.roll_out(hard="pods=10")
+    with pytest.raises(RejectedError, match="must be less than or equal to cpu limit"):
+        one.create_pod(name, "1")
+
+
+@pytest.mark.parametrize(("resource", "is_rejected"), [("memory", True), ("cpu", False)])
+def test_a_limit_range_of_another_name_helps_only_with_what_it_gives(team, resource, is_rejected):
+    one = team()
+    (name,) = one.names
+    item = {"type": "Container", "max": {resource: "500m"}}  # a maximum is a default too
+    body = {"metadata": {"name": "theirs"}, "spec": {"limits": [item]}}
+    one.create_pod(name)
+    one.steps.writer().kubernetes.post(f"/api/v1/namespaces/{name}/limitranges", body)
+    given = {"hard": "requests.cpu=4", "default_limits": ""}
+    assert ["do not name requests.cpu are rejected" in said for said in warnings(one, **given)] == (
+        [True] if is_rejected else []
+    )
+    one.roll_out(**given)
+    ends = CLOCK.monotonic() + 20  # until it is counted every pod is rejected
+    while not one.quota(name).get("status", {}).get("used") and CLOCK.monotonic() < ends:
+        CLOCK.pause(0.1)
+    if is_rejected:
+        with pytest.raises(RejectedError, match=r"must specify requests\.cpu"):
+            one.create_pod(name)
+    else:
+        one.create_pod(name)
 
 
 def test_a_selection_of_nothing_or_of_everything_is_refused(team):

@@ -8,6 +8,7 @@ import msgspec
 import pytest
 
 from sretool.clock import Deadline
+from sretool.cluster.workloads import find_runaways
 from sretool.errors import RejectedError, RemoteError, UsageError
 from sretool.knowledge.replica_writes import PAUSED
 from sretool.lab import LabSpec, processes
@@ -50,7 +51,7 @@ def params(deployment, replicas=10, *, namespace="shop", **given):
     return KubernetesScaleDownParams(namespace=namespace, deployment=deployment, replicas=replicas, **given)
 
 
-def deploy(api, name, replicas=3, *, namespace="shop", **meta):
+def deploy(api, name, replicas=3, *, namespace="shop", paused=False, **meta):
     labels = {"app": name}
     template = {
         "metadata": {"labels": labels},
@@ -62,7 +63,12 @@ def deploy(api, name, replicas=3, *, namespace="shop", **meta):
             "apiVersion": "apps/v1",
             "kind": "Deployment",
             "metadata": {"name": name, **meta},
-            "spec": {"replicas": replicas, "selector": {"matchLabels": labels}, "template": template},
+            "spec": {
+                "replicas": replicas,
+                "paused": paused,
+                "selector": {"matchLabels": labels},
+                "template": template,
+            },
         },
     )
 
@@ -244,6 +250,69 @@ def test_what_a_controller_would_put_back_is_refused_with_what_to_do_instead(
     assert held.refused
     assert words in held.why
     assert command in held.commands
+
+
+@pytest.fixture
+def away(steps, api):
+    """Return a way to deploy in a namespace of its own, which is emptied afterwards: others look everywhere."""
+    spaces = set()
+
+    def make(name, replicas, *, namespace, quota=0, paused=False):
+        spaces.add(namespace)
+        body = {"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": namespace}}
+        api.ensure("/api/v1/namespaces", body)
+        if quota:
+            hard = {"metadata": {"name": "few"}, "spec": {"hard": {"pods": str(quota)}}}
+            api.create(f"/api/v1/namespaces/{namespace}/resourcequotas", hard)
+        deploy(api, name, replicas, namespace=namespace, paused=paused)
+
+    yield make
+    for namespace in spaces:
+        api.delete(DEPLOYMENTS.format(namespace))
+
+
+def wait_until_status(steps, name, namespace, is_so, seconds=40.0):
+    deadline = Deadline(CLOCK, seconds)
+    path = f"{DEPLOYMENTS.format(namespace)}/{name}"
+    while not is_so(status := steps.reader().kubernetes.get(path).get("status", {})):
+        assert deadline.left(), status
+        CLOCK.pause(0.2)
+
+
+def test_a_runaway_is_found_behind_many_that_only_look_like_one_and_every_other_is_told(steps, away):
+    for number in range(10):
+        away(f"a{number}", 600, namespace="many", paused=True)  # it gets no pods
+    for name, replicas in (("web", 55), ("worse", 60)):
+        away(name, replicas, namespace="many")
+        wait_until_status(steps, name, "many", lambda one, all_=replicas: one.get("replicas") == all_)
+    found = steps.look(STEP, KubernetesScaleDownParams(namespace="many"))
+    assert [one.title for one in found.view.workloads] == ["many/worse", "many/web"]
+    assert (found.runaway, found.view.besides) == (True, ())
+    found = find_runaways(steps.reader().kubernetes, namespace="many", most=1)
+    assert ([one.title for one in found.workloads], found.besides) == (["many/worse"], ("many/web",))
+
+
+def test_what_a_quota_keeps_from_being_created_has_not_been_taken_by_nodes(steps, away):
+    away("web", 80, namespace="capped", quota=20)
+    wait_until_status(steps, "web", "capped", lambda one: one.get("replicas") == 20)
+    found = steps.look(STEP, KubernetesScaleDownParams(namespace="capped"))
+    assert (found.runaway, found.replicas, found.pending, found.target) == (True, 80, 20, 1)
+
+
+def test_a_runaway_in_the_middle_of_a_rollout_is_scaled_down_to_the_number_and_its_surge(steps, away, api):
+    away("web", 40, namespace="rolling")
+    wait_until_status(steps, "web", "rolling", lambda one: one.get("replicas") == 40)
+    containers = [{"name": "app", "image": "none.invalid/b"}]
+    path = f"{DEPLOYMENTS.format('rolling')}/web"
+    api.patch(path, {"spec": {"template": {"spec": {"containers": containers}}}})
+    wait_until_status(
+        steps, "web", "rolling", lambda one: 0 < one.get("updatedReplicas", 0) < one["replicas"]
+    )
+    (change,) = carried(steps, params("web", 8, namespace="rolling"))
+    outcome = STEP.observe(steps.reader(), change)
+    assert outcome.result is Result.DONE
+    assert "(a rollout is under way, which may keep 10)" in outcome.evidence
+    assert steps.plan(STEP, params("web", 8, namespace="rolling")).waves == ()
 
 
 def test_a_deployment_that_does_not_exist_is_an_error_of_the_person(steps):

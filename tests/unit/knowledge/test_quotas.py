@@ -111,7 +111,7 @@ def pod(name, *containers, phase="Running"):
 
 
 def test_a_tally_knows_the_use_the_largest_pod_and_who_names_no_resources():
-    tally = Tally(["pods", "count/pods", "requests.cpu", "limits.cpu"])
+    tally = Tally(template("pods=9,count/pods=9,requests.cpu=9,limits.cpu=9"))
     tally.add_pod(pod("small", container("100m", "1")))
     tally.add_pod(pod("big", container("2"), container()))
     tally.add_pod(pod("over", container("9", "9"), phase="Succeeded"))
@@ -124,3 +124,20 @@ def test_a_tally_knows_the_use_the_largest_pod_and_who_names_no_resources():
     }
     assert use.largest["requests.cpu"] == (2 * NANO, "big")
     assert use.unnamed == {"requests.cpu": 1, "limits.cpu": 1}
+
+
+def test_a_tally_knows_who_requests_more_than_the_default_limit_and_names_no_limit():
+    tally = Tally(template("pods=9", "cpu=500m"))
+    tally.add_pod(pod("fits", container("500m")))
+    tally.add_pod(pod("named", container("3", "3")))
+    tally.add_pod(pod("over", container("9"), phase="Succeeded"))
+    assert tally.use().above == {}
+    tally.add_pod(pod("more", container("1")))
+    tally.add_pod(pod("most", container("100m"), container("2")))
+    assert tally.use().above == {"cpu": (2 * NANO, "most")}
+
+
+def test_what_another_limit_range_gives_need_not_be_named():
+    bare = template("cpu=1,requests.cpu=1,limits.cpu=1,requests.memory=1Gi")
+    assert bare.must_be_named({"requests.cpu"}) == {"limits.cpu", "requests.memory"}
+    assert bare.must_be_named({"limits.memory"}) == bare.must_be_named()
