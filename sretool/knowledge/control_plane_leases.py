@@ -9,6 +9,7 @@ from sretool.knowledge.control_plane import ControlPlane
 from sretool.knowledge.guard_leases import (
     API_SERVER,
     API_SERVER_STALE_SECONDS,
+    ELECTED,
     LEASES_PREFIX,
     STALE_SECONDS,
 )
@@ -66,6 +67,10 @@ def lease_findings(plane: ControlPlane) -> Iterator[Finding]:
             "whether its controllers are at work is not known"
         )
         yield Finding(severity=Severity.WARNING, sentence=sentence, blind=True)
+    for name in ELECTED if plane.leases else ():
+        if name not in {one.name for one in plane.leases}:
+            sentence = f"etcd holds no lease of {name}: whether it is at work is not known"
+            yield Finding(severity=Severity.WARNING, subject=name, sentence=sentence, blind=True)
     if plane.undated:
         why = next(iter(plane.undated.values())).reason
         sentence = f"whether {listed(list(plane.undated))} is still renewed is not known: {why}"

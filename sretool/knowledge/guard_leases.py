@@ -9,7 +9,8 @@ from sretool.model import ControlPlaneLease, EtcdState, Unknown
 
 LEASES_PREFIX = b"/registry/leases/kube-system/"
 CONTROLLER_MANAGER = "kube-controller-manager"
-CONTROL_PLANE = (CONTROLLER_MANAGER, "kube-scheduler", "cloud-controller-manager")
+ELECTED = (CONTROLLER_MANAGER, "kube-scheduler")  # every control plane has them
+CONTROL_PLANE = (*ELECTED, "cloud-controller-manager")
 API_SERVER = "apiserver-"
 STALE_SECONDS = 15.0  # leader election: LeaseDuration of component-base, renewed every 2 s
 API_SERVER_STALE_SECONDS = 30.0  # an API server renews its own every 10 s

@@ -7,7 +7,6 @@ from pathlib import PurePath
 import msgspec
 
 from sretool.cluster.cluster_file import render_cluster
-from sretool.cluster.inventory import KubernetesAccess
 from sretool.errors import EXIT_CODES
 from sretool.knowledge.rights import needed
 from sretool.report.role_text import render_role, role_name
@@ -79,7 +78,8 @@ roleRef: {{apiGroup: rbac.authorization.k8s.io, kind: {kind}, name: {name}}}
 
 
 def _config_map(job: ScheduledJob) -> str:
-    inside = KubernetesAccess(kubeconfig="in-cluster") if job.entry.kubernetes else None
+    access = job.entry.kubernetes
+    inside = msgspec.structs.replace(access, kubeconfig="in-cluster", context="") if access else None
     text = render_cluster(msgspec.structs.replace(job.entry, kubernetes=inside))
     return f"""\
 apiVersion: v1

@@ -13,6 +13,7 @@ URL = "https://10.0.0.1:6443"
 LEASES = (
     ControlPlaneLease(name="apiserver-abc", mod_revision=1, age_seconds=3.0, holder="apiserver-abc_1"),
     ControlPlaneLease(name="kube-controller-manager", mod_revision=2, age_seconds=1.0, holder="node_1"),
+    ControlPlaneLease(name="kube-scheduler", mod_revision=3, age_seconds=1.0, holder="node_2"),
 )
 STALE = tuple(msgspec.structs.replace(one, age_seconds=60.0) for one in LEASES)
 SILENT = Unknown("no answer")
@@ -132,6 +133,8 @@ def test_under_nospace_stale_leases_follow_from_it():
         plane(server(pressure=SILENT)),
         plane(leases=SILENT),
         plane(leases=()),
+        plane(leases=LEASES[:2]),
+        plane(leases=(LEASES[0], LEASES[2])),
         plane(leases=UNDATED),
         plane(server(), down("unreachable")),
         plane(server(certificate_days=SILENT)),
@@ -147,13 +150,13 @@ def test_what_may_not_be_read_is_cannot_tell_and_never_well(seen):
 
 
 def test_a_lease_without_an_age_is_not_counted_as_renewed():
-    assert "0 of 2 control-plane leases renewed" in control_plane_findings(plane(leases=UNDATED))[-1].sentence
+    assert "0 of 3 control-plane leases renewed" in control_plane_findings(plane(leases=UNDATED))[-1].sentence
 
 
 def aged(revision, *ages):
     return tuple(
         msgspec.structs.replace(one, mod_revision=revision, age_seconds=age)
-        for one, age in zip(LEASES, ages, strict=True)
+        for one, age in zip(LEASES[:2], ages, strict=True)
     )
 
 

@@ -121,9 +121,12 @@ def test_every_exit_code_but_0_has_exactly_one_rule_and_none_repeats_the_run():
 
 
 def test_the_pod_finds_its_cluster_its_certificates_and_its_journal():
-    inside = parse_cluster(objects()["ConfigMap"]["data"]["prod.yaml"], origin="prod.yaml")
-    expected = msgspec.structs.replace(ENTRY, kubernetes=KubernetesAccess(kubeconfig="in-cluster"))
-    assert inside == expected
+    flags = {"etcd_prefix": "/k8s", "etcd_overrides": "/events#https://10.0.0.9:2379"}
+    outside = KubernetesAccess(kubeconfig="/etc/kube/config", context="prod", **flags)
+    job = msgspec.structs.replace(JOB, entry=msgspec.structs.replace(ENTRY, kubernetes=outside))
+    inside = parse_cluster(objects(job)["ConfigMap"]["data"]["prod.yaml"], origin="prod.yaml")
+    here = KubernetesAccess(kubeconfig="in-cluster", **flags)
+    assert inside == msgspec.structs.replace(ENTRY, kubernetes=here)
     mounts = {one["mountPath"]: one for one in pod()["containers"][0]["volumeMounts"]}
     paths = {one["name"]: one["hostPath"]["path"] for one in pod()["volumes"] if "hostPath" in one}
     for path in (ENTRY.etcd.ca, ENTRY.etcd.cert, ENTRY.etcd.key):
