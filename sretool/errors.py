@@ -4,6 +4,7 @@
     ├── UsageError                       2  the person's input: words, parameters, documents
     │   └── DocumentError                2  a YAML document, with every problem's file:line:column
     ├── RefusedError                     4  before the first write
+    │   ├── ForbiddenError               4  a rule forbids it to everybody, by hand too
     │   ├── LockHeldError                4  another run is at work on this cluster
     │   ├── WrongClusterError            4  not the cluster that was planned for
     │   └── StalePlanError               4  the cluster has moved away from what was approved
@@ -36,7 +37,7 @@ EXIT_CODES = {
     1: "a bug in sretool",
     2: "usage, runbook or parameter error",
     3: "changes are due and none was made (plan only, or declined)",
-    4: "refused before the first write",
+    4: "refused before the first write; a plan says what is due besides",
     5: "stopped part-way: resume and undo are possible",
     6: "done, but not as planned when looked at afterwards",
     7: "outcome unknown: a write was sent and nobody can tell",
@@ -60,7 +61,7 @@ _SECRETS = (  # compiled with the first error, not at every start
     r"(?P<pem>-----BEGIN [A-Z ]*PRIVATE KEY-----).*?(?:-----END [A-Z ]*PRIVATE KEY-----|\Z)"
     r"|(?P<scheme>\b(?:bearer|basic)\s+)(?=\S*[0-9=])[\w.~+/=-]{8,}"
     r"|\beyJ[\w-]{8,}\.[\w-]{8,}\.[\w-]*"  # a JSON web token, as service accounts have
-    r"|(?P<url>\b\w+://)[^\s/@:]+:[^\s/@]+(?=@)"
+    r"|(?P<url>\b\w+://)[^\s/@:]*:[^\s/]+(?=@)"
     r"|(?P<name>\b(?:password|client-key-data|(?:id|access|refresh)-token)[\"']?\s*[=:]\s*)[^\s,}]+"
 )
 
@@ -109,6 +110,10 @@ class RefusedError(SretoolError):
     """A rule forbids going on; the message names the rule and the value it saw."""
 
     exit_code = 4
+
+
+class ForbiddenError(RefusedError):
+    """A rule forbids it to everybody: no command is given to do it by hand."""
 
 
 class LockHeldError(RefusedError):

@@ -4,10 +4,12 @@ import contextlib
 import logging
 import os
 import sys
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, MutableMapping
 from pathlib import Path
 from types import TracebackType
 from typing import Any, Self, TextIO
+
+from sretool.errors import masked
 
 
 class RunLog:
@@ -64,7 +66,7 @@ class RunLog:
         self._root.setFormatter(
             structlog.stdlib.ProcessorFormatter(
                 processors=[structlog.stdlib.ProcessorFormatter.remove_processors_meta, json_line],
-                foreign_pre_chain=shared,
+                foreign_pre_chain=[*shared, _without_secrets],
             )
         )
         logging.getLogger().addHandler(self._root)
@@ -81,6 +83,10 @@ def _without(package: str) -> Iterator[None]:
         yield
     finally:
         del sys.modules[package]
+
+
+def _without_secrets(_logger: Any, _level: str, line: MutableMapping[str, Any]) -> Mapping[str, Any]:
+    return {**line, "event": masked(str(line["event"]))}
 
 
 class _QuietStream(logging.StreamHandler[TextIO]):

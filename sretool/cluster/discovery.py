@@ -16,6 +16,7 @@ from sretool.cluster.inventory import (
 )
 from sretool.cluster.kubernetes_reader import KubernetesReader
 from sretool.cluster.this_machine import is_here
+from sretool.errors import masked
 from sretool.knowledge.kubernetes_paths import collection_path
 from sretool.knowledge.static_pods import (
     API_SERVER,
@@ -134,16 +135,18 @@ def _storage(servers: Sequence[StaticPod]) -> Iterator[PathCheck]:
         if len(set(given.values())) == 1:
             said = next(iter(given.values())) or "none"
         elif flag != "etcd-servers":  # each may talk to its own member
-            yield warned(where, flag, said, "they must agree: until then it is taken as not known")
+            yield warned(where, flag, masked(said), "they must agree: until then it is taken as not known")
             continue
-        yield passed(where, flag, said)
+        yield passed(where, flag, masked(said))
 
 
 def _no_members(servers: Sequence[StaticPod]) -> PathCheck:
     urls = sorted({url for one in servers for url in one.urls("etcd-servers")})
     then = "write the cluster file by hand: name, client and peer URL of each member (etcdctl member list)"
     found = "no static pod of etcd in kube-system"
-    return missing("etcd", "members", f"{found}; the API servers use {listed(urls)}" if urls else found, then)
+    return missing(
+        "etcd", "members", f"{found}; the API servers use {masked(listed(urls))}" if urls else found, then
+    )
 
 
 def _agreed(servers: Sequence[StaticPod], flag: str) -> str:

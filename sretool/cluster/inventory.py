@@ -1,6 +1,7 @@
 """Which clusters there are and how to reach them: one small YAML file each, remembered for bad nights."""
 
 import re
+from collections.abc import Iterator
 from pathlib import Path, PurePath
 from typing import Any
 from urllib.parse import urlsplit
@@ -13,7 +14,11 @@ from sretool.folders import config_folder
 ADD_KUBECONFIG = "add `kubernetes: {{kubeconfig: /path/to/kubeconfig}}` to the file of {name}"
 _CORRECT = "correct the cluster file; then see whether it reaches the members: sretool cluster doctor"
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,62}")
-_URL = re.compile(r"https?://[^/\s]+")
+_URL = re.compile(r"https?://[^/?#@\s]+")
+_URLS = frozenset({"client", "peer", "metrics", "endpoint", "etcd_overrides"})
+_NO_USER = "remove user and password (etcd's client port takes certificates, its metrics listener nothing)"
+_PATHS = frozenset({"ca", "cert", "key", "kubeconfig"})
+_PASTED = re.compile(r"\n|-----BEGIN|\ALS0tLS1CRUdJTi")  # the last is the second in base64
 
 
 class PodAccess(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -154,7 +159,9 @@ def parse_cluster(text: str, *, origin: str) -> ClusterEntry:
         entry = msgspec.convert(document.value, ClusterEntry)
     except msgspec.ValidationError as error:
         raise DocumentError([f"{document.at(_path_of(str(error)))}: {error}"], then=_CORRECT) from error
-    problems = [f"{document.at(place)}: {what}" for place, what in _problems(entry, PurePath(origin))]
+    secrets = dict(_secrets(document.value, ()))
+    others = (one for one in _problems(entry, PurePath(origin)) if one[0] not in secrets)
+    problems = [f"{document.at(place)}: {what}" for place, what in (*secrets.items(), *others)]
     if problems:
         raise DocumentError(problems, then=_CORRECT)
     return entry
@@ -179,6 +186,19 @@ def _path_of(message: str) -> tuple[str | int, ...]:
     return tuple(int(index) if index else key for index, key in parts)
 
 
+def _secrets(value: Any, place: tuple[Any, ...]) -> Iterator[tuple[tuple[Any, ...], str]]:
+    """Yield where a secret stands, never the secret: what is taken is printed and journaled."""
+    if isinstance(value, dict | list):
+        for name, one in value.items() if isinstance(value, dict) else enumerate(value):
+            yield from _secrets(one, (*place, name))
+    elif isinstance(value, str):
+        field = place[-1]
+        if field in _URLS and "@" in value:
+            yield place, f"{field} names a user before the host; {_NO_USER}"
+        elif field in _PATHS and _PASTED.search(value):
+            yield place, f"{field} is the path of a file, not the {field} itself"
+
+
 def _problems(entry: ClusterEntry, origin: PurePath) -> list[tuple[tuple[Any, ...], str]]:
     found: list[tuple[tuple[Any, ...], str]] = []
     if origin.suffix == ".yaml" and origin.stem != entry.cluster:
@@ -192,13 +212,13 @@ def _problems(entry: ClusterEntry, origin: PurePath) -> list[tuple[tuple[Any, ..
     for field in ("name", "client", "peer"):
         values = [getattr(member, field) for member in members]
         found.extend(
-            (("etcd", "members", index, field), f"{value!r} stands twice")
+            (("etcd", "members", index, field), f"this {field} stands twice")
             for index, value in enumerate(values)
             if value in values[:index]
         )
     for index, member in enumerate(members):
         found.extend(
-            (("etcd", "members", index, field), f"{url!r} is not a URL such as https://10.0.0.1:2379")
+            (("etcd", "members", index, field), f"{field} is not a URL such as https://10.0.0.1:2379")
             for field, url in (("client", member.client), ("peer", member.peer), ("metrics", member.metrics))
             if url and not is_url(url)
         )
@@ -223,6 +243,6 @@ def _kubernetes_problems(access: KubernetesAccess | None) -> list[tuple[tuple[An
     if access.kubeconfig == IN_CLUSTER:
         return [(("kubernetes", "context"), f"{IN_CLUSTER} has no contexts")] if access.context else []
     if not PurePath(access.kubeconfig).is_absolute():
-        problem = f"{access.kubeconfig!r} is neither an absolute path nor `{IN_CLUSTER}`"
+        problem = f"kubeconfig is neither an absolute path nor `{IN_CLUSTER}`"
         return [(("kubernetes", "kubeconfig"), problem)]
     return []

@@ -17,6 +17,14 @@ def test_a_line_has_its_event_its_fields_and_its_run(tmp_path):
     assert (theirs["event"], theirs["level"]) == ("odd: answer", "warning")
 
 
+def test_a_secret_in_a_warning_of_a_library_is_masked(tmp_path):
+    with RunLog(tmp_path / "log.jsonl") as log:
+        log.write("looked", {})
+        logging.getLogger("library").warning("no way to %s", "http://me:pa55word@proxy:3128")
+    (_, theirs) = map(json.loads, (tmp_path / "log.jsonl").read_text().splitlines())
+    assert theirs["event"] == "no way to http://(masked)@proxy:3128"
+
+
 def test_writing_it_does_not_load_rich_and_rich_can_be_loaded_afterwards(tmp_path):
     script = (
         "import sys, pathlib\n"

@@ -16,6 +16,7 @@ _PEM = "-----BEGIN RSA PRIVATE KEY-----\nMIIEow\nabc\n-----END RSA PRIVATE KEY--
         (f"the token {_JWT} is no longer valid", "the token (masked) is no longer valid"),
         (f"cannot parse {_PEM}: no", "cannot parse -----BEGIN RSA PRIVATE KEY-----(masked): no"),
         ("proxy http://me:pa55word@proxy:3128 refuses", "proxy http://(masked)@proxy:3128 refuses"),
+        ("http://:pa55@word@proxy:3128 refuses", "http://(masked)@proxy:3128 refuses"),
         ('{"client-key-data": "LS0tLS1CRUdJTg=="}', '{"client-key-data": (masked)}'),
         ("password=hunter2, user=me", "password=(masked), user=me"),
     ],

@@ -79,15 +79,15 @@ def why_unusable(error: Exception) -> str:
 
 def unusable_server(server: object) -> str:
     """Return why `server` is no API server's URL, empty when it is one. A password in it is not shown."""
+    shown = repr(server) if "@" not in str(server) else "what it names, with a user before the host,"
     try:
         parts = urlsplit(str(server))
         usable = parts.scheme in {"http", "https"} and parts.hostname and parts.port != 0
         usable = usable and not any(part in str(server) for part in "?# ")
         if usable and parts.username is None:
             return ""
-        shown = repr(server) if "@" not in str(server) else "what it names, with a user before the host,"
     except ValueError:  # a port that is no number, a bracket that is not closed
-        shown = repr(server)
+        pass
     return f"{shown} is not a server such as https://HOST:6443"
 
 

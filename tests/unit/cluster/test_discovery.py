@@ -14,7 +14,7 @@ from sretool.cluster.kubernetes_connection import KubernetesConnection
 from sretool.cluster.kubernetes_reader import KubernetesReader
 from sretool.cluster.this_machine import is_here
 from tests.support.http_stub import Reply, serve, write_kubeconfig
-from tests.support.kubeadm_pods import etcd_pod
+from tests.support.kubeadm_pods import api_server_pod, etcd_pod
 
 
 @pytest.fixture
@@ -73,6 +73,15 @@ def test_a_member_that_cannot_be_asked_is_left_out_and_named_and_the_others_are_
     ((state, _),) = said(found, "URLs")
     assert state == "MISSING"
     assert any("pod etcd-cp2" in one.then and "left out" in one.then for one in found.checks)
+
+
+def test_a_password_in_a_manifest_is_not_told(discovered):
+    servers = ("https://me:pa55word@10.0.0.1:2379", "https://you:pa55word@10.0.0.1:2379")
+    pods = [api_server_pod(f"cp{index}", flags={"etcd-servers": one}) for index, one in enumerate(servers)]
+    metrics = {"listen_metrics_urls": servers[0], "advertise_client_urls": servers[0]}
+    for found in (discovered(*pods), discovered(*pods, pod(1), pod(2, **metrics))):
+        assert "https://(masked)@10.0.0.1:2379" in str(found.checks)
+        assert "pa55word" not in str(found)
 
 
 def test_where_no_member_can_be_asked_there_is_no_entry(discovered):

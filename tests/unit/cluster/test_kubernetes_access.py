@@ -36,7 +36,7 @@ def test_a_cluster_may_name_a_kubeconfig(section: str, expected: KubernetesAcces
         ("kubernetes: {kubeconfig: /k, contxt: prod}", "contxt"),
         (
             "kubernetes: {kubeconfig: .kube/config}",
-            "prod.yaml:5:26: '.kube/config' is neither an absolute path",
+            "prod.yaml:5:26: kubeconfig is neither an absolute path",
         ),
         ('kubernetes: {kubeconfig: ""}', "neither an absolute path nor `in-cluster`"),
         ("kubernetes: {kubeconfig: in-cluster, context: prod}", "in-cluster has no contexts"),

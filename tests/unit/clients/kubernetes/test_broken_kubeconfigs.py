@@ -93,6 +93,7 @@ def test_a_path_that_would_be_taken_for_two_files_is_named(tmp_path: Path) -> No
         "https://",
         "ftp://10.0.0.1",
         f"https://me:{HIDDEN}@10.0.0.1:6443",
+        f"https://me:{HIDDEN}/x@10.0.0.1:6443",
         "https://10.0.0.1:6443?a=b",
     ],
 )
