@@ -22,11 +22,17 @@ from sretool.runbook.model import StepSpec
 
 
 class StoppedError(SretoolError):
-    """A change did not become what was planned; `fate` says how, the message what was seen."""
+    """A change did not become what was planned; `fate` says how, the message what was seen.
 
-    def __init__(self, fate: Fate, message: str, *, commands: tuple[str, ...] = ()) -> None:
-        super().__init__(message)
+    `commands` are what is left to do of it by hand.
+    """
+
+    def __init__(
+        self, fate: Fate, message: str, *, key: str, commands: tuple[str, ...] = (), then: str = ""
+    ) -> None:
+        super().__init__(message, then=then)
         self.fate = fate
+        self.key = key
         self.commands = commands
 
 
@@ -83,7 +89,7 @@ class Carrier:
             if not held:
                 return read, proposal
             if any(one.refused for one in held) or not settle.left():
-                raise HeldError(held, proposal.findings)
+                raise HeldError(self._guards.without_forbidden_commands(held, read), proposal.findings)
             self._run.emit(
                 events.Waiting(change=held[0].what, rule="unknown", reason=held[0].why, seconds=0.0)
             )
@@ -133,7 +139,8 @@ def make_or_stop(executor: Executor, wave: Sequence[Change]) -> None:
     """Make `wave`; StoppedError when one of its changes did not become what was planned."""
     bad = executor.make(wave)
     if bad is not None:
-        raise StoppedError(bad.fate, bad.why, commands=bad.change.commands)
+        left = bad.change.commands if bad.outcome.commands is None else bad.outcome.commands
+        raise StoppedError(bad.fate, bad.why, key=bad.change.key, commands=left, then=bad.then)
 
 
 class HeldError(RefusedError):

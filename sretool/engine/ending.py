@@ -54,8 +54,8 @@ def ending_of_look(plan: Plan, runbook: Runbook) -> Ending:
     sentence = {
         0: "nothing to do",
         3: f"{_due(plan)}; nothing was changed",
-        4: f"refused: {_first_held(plan.held, refused=True)}",
-        8: f"cannot tell: {_blind(plan)}",
+        4: f"refused: {_first_held(plan.held, refused=True)}{_besides(plan)}",
+        8: f"cannot tell: {_blind(plan)}{_besides(plan)}",
         9: f"unhealthy, and {plan.runbook} has no remedy: {_cause(plan)}",
     }[code]
     commands = tuple(command for held in plan.held for command in held.commands)
@@ -128,6 +128,11 @@ def declined(plan: Plan, how: str) -> Ending:
 
 def _due(plan: Plan) -> str:
     return "1 change is due" if len(plan.changes) == 1 else f"{len(plan.changes)} changes are due"
+
+
+def _besides(plan: Plan) -> str:
+    """Return what is made all the same when it is approved."""
+    return f"; besides, {_due(plan)}" if plan.changes else ""
 
 
 def _first_held(held: Sequence[Held], *, refused: bool) -> str:

@@ -10,7 +10,7 @@ from sretool.engine.guards import Guards
 from sretool.engine.maker import OBSERVE_EVERY_SECONDS, Maker
 from sretool.engine.progress import Progress
 from sretool.engine.wave import Wave
-from sretool.errors import InterruptedRunError, RefusedError
+from sretool.errors import ForbiddenError, InterruptedRunError, RefusedError
 from sretool.model import Change
 
 SETTLE_SECONDS = 180.0
@@ -48,7 +48,8 @@ class Executor:
             while (answer := self._guards.judge(change, read)).verdict != "pass":
                 waited = self._run.clock.monotonic() - began
                 if answer.verdict == "refuse" or not settle.left():
-                    raise RefusedError(
+                    kind = RefusedError if answer.may_be_made_by_hand else ForbiddenError
+                    raise kind(
                         f"{change.verb} {change.label} is refused by the guard «{answer.rule}»: {answer.reason}"
                         + (f" (waited {waited:.0f} s)" if answer.verdict == "wait" else ""),
                         then=f"--accept {answer.accept} overrides it" if answer.accept else "",

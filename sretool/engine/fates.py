@@ -18,13 +18,14 @@ class Fate(enum.StrEnum):
 
 
 class Attempt(msgspec.Struct, frozen=True, kw_only=True):
-    """A change that was begun, and what looking at it showed."""
+    """A change that was begun, and what looking at it showed; `then` is what helps where it was refused."""
 
     change: Change
     outcome: Outcome
     fate: Fate
     why: str
     seconds: float
+    then: str = ""
 
 
 def unknown(change: Change, why: str, *, seconds: float) -> Attempt:

@@ -10,6 +10,7 @@ from sretool.engine.context import Run
 from sretool.engine.journal import done_outcomes
 from sretool.engine.shared_lock import SharedLock
 from sretool.knowledge.alarms import has_nospace
+from sretool.knowledge.guard_cluster import is_closed
 from sretool.knowledge.guard_context import refuse
 from sretool.knowledge.guard_leases import suspension
 from sretool.knowledge.guards import GuardAnswer, GuardContext, is_gentle, judge
@@ -83,12 +84,20 @@ class Guards:
                         why=f"{answer.rule}: {answer.reason}",
                         refused=True,
                         accept=answer.accept,
-                        commands=change.commands,
+                        commands=change.commands if answer.may_be_made_by_hand else (),
                     )
                 )
             else:
                 allowed.append(change)
         return tuple(allowed), tuple(held)
+
+    def without_forbidden_commands(self, held: Sequence[Held], read: ClusterReader) -> tuple[Held, ...]:
+        """Return what a step holds back, without its commands where nothing may be changed by hand either."""
+        if not any(one.refused and one.commands for one in held):
+            return tuple(held)
+        if not is_closed(read_state_but_compactions(read)):
+            return tuple(held)
+        return tuple(msgspec.structs.replace(one, commands=()) if one.refused else one for one in held)
 
     def _leases_after_the_last_stall(self, state: EtcdState) -> Known[tuple[ControlPlaneLease, ...]] | None:
         """Return the leases as they were first seen after the last change that stalled a member."""

@@ -1,9 +1,11 @@
 """The journal: append-only records, each sealed with the hash of the one before, fsynced before any effect."""
 
+import contextlib
 import datetime
 import errno
 import hashlib
 import os
+import shlex
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any, Protocol
@@ -96,10 +98,14 @@ class Journal:
         journal = cls(folder / "journal.jsonl", clock)
         try:
             folder.mkdir(parents=True, mode=0o700)
+        except OSError as error:
+            raise _cannot_keep(journal._path, error) from error
+        try:
             journal._open(os.O_CREAT | os.O_EXCL)
             sync_folder(folder)
         except OSError as error:
-            raise _state_error(journal._path, error) from error
+            journal.discard()
+            raise _cannot_keep(journal._path, error) from error
         return journal
 
     @classmethod
@@ -111,7 +117,8 @@ class Journal:
             journal._open(0)
             os.ftruncate(journal._require_descriptor(), whole)
         except OSError as error:
-            raise _state_error(journal._path, error) from error
+            journal.close()
+            raise _cannot_use(folder / "journal.jsonl", error, to="write") from error
         journal.records, journal._seal = records, seal
         return journal
 
@@ -151,13 +158,21 @@ class Journal:
             os.fsync(self._descriptor)
         except OSError as error:
             self.close()  # half a line may stand at the end: nothing may ever follow it
-            raise _state_error(self._path, error) from error
+            raise _cannot_keep(self._path, error) from error
 
     def close(self) -> None:
         """Close the file; records can still be read."""
         if self._descriptor is not None:
             os.close(self._descriptor)
             self._descriptor = None
+
+    def discard(self) -> None:
+        """Close the file and remove it with its folder: the run did not begin. What cannot be removed stays."""
+        self.close()
+        if self._path is not None:
+            with contextlib.suppress(OSError):
+                self._path.unlink(missing_ok=True)
+                self._path.parent.rmdir()
 
     def _open(self, flags: int) -> None:
         if self._path is not None:
@@ -193,7 +208,7 @@ def _read(path: Path) -> tuple[list[Record], int, str]:
     try:
         content = path.read_bytes()
     except OSError as error:
-        raise _state_error(path, error) from error
+        raise _cannot_use(path, error, to="read") from error
     records: list[Record] = []
     seal, whole = _FIRST, 0
     lines = content.split(b"\n")
@@ -222,8 +237,15 @@ def _damaged(path: Path, number: int, what: str) -> StateError:
     )
 
 
-def _state_error(path: Path | None, error: OSError) -> StateError:
+def _cannot_keep(path: Path | None, error: OSError) -> StateError:
     return StateError(
         f"cannot keep the journal {path}: {error.strerror}",
         then="free space there, or point XDG_STATE_HOME at another disk",
+    )
+
+
+def _cannot_use(path: Path, error: OSError, *, to: str) -> StateError:
+    return StateError(
+        f"cannot {to} the journal {path}: {error.strerror}",
+        then=f"look what is there, and who may {to} it: ls -ld {shlex.quote(str(path))}",
     )

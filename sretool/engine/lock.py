@@ -167,10 +167,11 @@ def find_holder(folder: Path, identity: Identity) -> Holder | None:
         holder = msgspec.json.decode(content, type=Holder)
     except (OSError, msgspec.DecodeError):
         return None
-    return holder if _is_alive(holder.pid) and not _has_ended(holder) else None
+    return holder if is_alive(holder.pid) and not _has_ended(holder) else None
 
 
-def _is_alive(pid: int) -> bool:
+def is_alive(pid: int) -> bool:
+    """Tell whether a process of this machine has that number."""
     try:
         os.kill(pid, 0)
     except ProcessLookupError:

@@ -105,4 +105,5 @@ def _may_change(outcome: Outcome, limit: float, grace: float) -> bool:
 
 def _attempt(applied: Applied, outcome: Outcome, *, seconds: float) -> Attempt:
     fate, why = fate_of(applied.change, outcome, applied.failure)
-    return Attempt(change=applied.change, outcome=outcome, fate=fate, why=why, seconds=seconds)
+    then = applied.failure.then if applied.failure is not None else ""
+    return Attempt(change=applied.change, outcome=outcome, fate=fate, why=why, seconds=seconds, then=then)

@@ -84,14 +84,21 @@ def begin_journal(
         "unattended": terms.unattended,
     }
     try:
-        journal = Journal.create(runs_folder() / run_id, terms.clock)
-        journal.write("begin", body)
+        return _begun(Journal.create(runs_folder() / run_id, terms.clock), body)
     except StateError as error:
         if may_write:
             raise
         terms.emit(Noted(text=f"this look leaves no record: {error.message}"))
-        journal = Journal(None, terms.clock)
+        return _begun(Journal(None, terms.clock), body)
+
+
+def _begun(journal: Journal, body: Mapping[str, Any]) -> Journal:
+    """Return `journal` with its first record; when that cannot be kept, nothing is left of it."""
+    try:
         journal.write("begin", body)
+    except StateError:
+        journal.discard()
+        raise
     return journal
 
 

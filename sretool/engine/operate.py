@@ -17,15 +17,17 @@ from sretool.engine.plan import Plan, uncovered
 from sretool.engine.planner import Planner
 from sretool.engine.runs import locks_folder
 from sretool.errors import (
+    ForbiddenError,
     InterruptedRunError,
     RemoteError,
     SretoolError,
     StalePlanError,
     StateError,
     Touched,
+    WrongClusterError,
 )
 from sretool.knowledge.words import first_of
-from sretool.model import Change, Identity, Result, Risk
+from sretool.model import Change, Finding, Identity, Result, Risk
 
 
 class Approval(msgspec.Struct, frozen=True, kw_only=True):
@@ -48,6 +50,8 @@ class Operation:
         self._carrier: Carrier | None = None
         self.facts: Mapping[str, msgspec.Struct] = {}
         """What each step read at the last look, by the step's id."""
+        self.seen: tuple[Finding, ...] = ()
+        """What was found by a look that did not come to its end."""
 
     @property
     def run_id(self) -> str:
@@ -58,12 +62,19 @@ class Operation:
         """Return the journal so far: what a report is made of."""
         return self._run.journal.records
 
-    def run(self, approver: Approver | None, *, approved: Plan | None = None) -> Ending:
+    def run(
+        self,
+        approver: Approver | None,
+        *,
+        approved: Plan | None = None,
+        keep: Callable[[Plan], None] | None = None,
+    ) -> Ending:
         """Look, plan, ask, carry out, verify. Without an approver it ends after the plan.
 
-        With `approved` (a saved plan) the fresh plan must be covered by it.
+        With `approved` (a saved plan) the fresh plan must be covered by it. `keep` gets the plan before the end
+        is told: what it raises is the ending.
         """
-        return self.ended(lambda: self._run_all(approver, approved))
+        return self.ended(lambda: self._run_all(approver, approved, keep))
 
     def go_on(self, approver: Approver | None, *, made: Sequence[Change]) -> Ending:
         """Look again and carry out what is still due; `made` is done already. The caller holds the lock."""
@@ -101,14 +112,22 @@ class Operation:
         """Look with every step and return the plan, journaled."""
         read = self._run.cluster.reader(self._run.deadline)
         planner = Planner(self._run, self._guards)
-        plan = planner.plan(read, made=made)
+        try:
+            plan = planner.plan(read, made=made)
+        except SretoolError:
+            self.seen = planner.findings
+            raise
         self.facts = planner.facts
         self._run.journal.write(phase, {"plan": plan})
         self._run.emit(events.PlanReady(plan=plan, phase=phase))
         return plan
 
-    def _run_all(self, approver: Approver | None, approved: Plan | None) -> Ending:
+    def _run_all(
+        self, approver: Approver | None, approved: Plan | None, keep: Callable[[Plan], None] | None
+    ) -> Ending:
         plan = self.look()
+        if keep is not None:
+            keep(plan)
         if approved is not None:
             self._require_covered(plan, approved)
         if approver is None or not plan.changes:
@@ -144,6 +163,7 @@ class Operation:
                 sentence=f"all changes were made, but the look afterwards failed: {error.message}",
                 touched=Touched.CHANGED,
                 then=error.then,
+                findings=self.seen,
             )
         return ending_of_verify(
             after, self._run.runbook, run_id=self._run.id, made=len(done_outcomes(self.records))
@@ -192,34 +212,42 @@ class Operation:
         touched = self._touched()
         code = error.exit_code
         resume = f"sretool resume {self._run.id}" if self._intents() else ""
-        commands = self._work_left()
         if isinstance(error, StoppedError):
             code = {Fate.UNKNOWN: 7, Fate.NOT_AS_PLANNED: 6}.get(
                 error.fate, 5 if touched != Touched.NOTHING else 4
             )
-            commands = error.commands + tuple(c for c in commands if c not in error.commands)
         elif isinstance(error, InterruptedRunError):
             code = 7 if touched == Touched.UNKNOWN else 128 + (self._run.interrupts.requested or code - 128)
         elif touched != Touched.NOTHING:
             code = 7 if touched == Touched.UNKNOWN else 5
         elif isinstance(error, HeldError) and not any(one.refused for one in error.held):
             code = 8
-        if isinstance(error, HeldError):
-            commands = tuple(c for one in error.held for c in one.commands) or commands
         then = "; ".join(part for part in (error.then, resume) if part)
         return Ending(
             exit_code=code,
             sentence=error.message,
             touched=touched,
             then=then,
-            commands=commands,
-            findings=error.findings if isinstance(error, HeldError) else (),
+            commands=self._commands_after(error),
+            findings=error.findings if isinstance(error, HeldError) else self.seen,
         )
 
-    def _work_left(self) -> tuple[str, ...]:
+    def _commands_after(self, error: SretoolError) -> tuple[str, ...]:
+        """Return how a person goes on by hand: never with what a rule forbids to everybody, or on other members."""
+        left = self._work_left(but=error.key if isinstance(error, StoppedError) else "")
+        if isinstance(error, ForbiddenError | WrongClusterError):
+            return ()
+        if isinstance(error, StoppedError):
+            return error.commands + left
+        if isinstance(error, HeldError):
+            own = tuple(command for one in error.held for command in one.commands)
+            return own if any(one.refused for one in error.held) else own or left
+        return left
+
+    def _work_left(self, *, but: str = "") -> tuple[str, ...]:
         if self._carrier is None:
             return ()
-        made = {change.key for change in self._carrier.made}
+        made = {but, *(change.key for change in self._carrier.made)}
         plan = next(r.body["plan"] for r in reversed(self._run.journal.records) if "plan" in r.body)
         left = [c for c in msgspec.convert(plan, Plan).changes if c.key not in made]
         return tuple(command for change in left for command in change.commands)

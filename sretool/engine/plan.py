@@ -18,6 +18,7 @@ FORMAT = 1
 MAX_AGE_SECONDS = 3600.0
 MAX_BYTES = 64 << 20
 _ANOTHER = "make one: sretool runbook NAME --save FILE"
+_SAVABLE = "give --save a file in a folder that can be written"
 
 
 class Skipped(msgspec.Struct, frozen=True, kw_only=True):
@@ -107,6 +108,29 @@ def _wider(fresh: Mapping[str, Any], approved: Mapping[str, Any]) -> str:
     return ""
 
 
+def require_savable(path: Path) -> None:
+    """Raise UsageError where a plan cannot be saved to `path`: known before anything is read."""
+    try:
+        why = _obstacle(path)
+    except OSError as error:
+        why = error.strerror or str(error)
+    if why:
+        raise UsageError(f"cannot save the plan to {path}: {why}", then=_SAVABLE)
+
+
+def _obstacle(path: Path) -> str:
+    folder = path.parent
+    if path.is_symlink():
+        return "it is a symbolic link"
+    if path.is_dir():
+        return "it is a directory"
+    if not folder.is_dir():
+        return f"there is no folder {folder}"
+    if path.exists():
+        return "" if os.access(path, os.W_OK) else "it cannot be written"
+    return "" if os.access(folder, os.W_OK | os.X_OK) else f"the folder {folder} cannot be written"
+
+
 def save_plan(plan: Plan, path: Path) -> None:
     """Write `plan` to `path` (0600); StateError when that fails."""
     # Without O_NONBLOCK a pipe that nobody reads would keep us waiting for ever.
@@ -121,7 +145,7 @@ def save_plan(plan: Plan, path: Path) -> None:
         why = "it is a symbolic link" if path.is_symlink() else error.strerror
         raise StateError(
             f"cannot save the plan to {path}: {why}",
-            then="give --save a file in a folder that can be written",
+            then=_SAVABLE,
         ) from error
 
 

@@ -37,6 +37,11 @@ class Planner:
         """Return what each step read, by the step's id; a step that was skipped or could not look has none."""
         return self._facts
 
+    @property
+    def findings(self) -> tuple[Finding, ...]:
+        """Return what the steps that looked have found, worst first."""
+        return merge_findings(self._findings)
+
     def plan(self, read: ClusterReader, *, made: Sequence[Change] = ()) -> Plan:
         """Return the plan. `made` are the changes of this run that are done already (resume).
 
@@ -60,7 +65,7 @@ class Planner:
             identity=identity,
             made_at=self._run.clock.now(),
             changes=changes,
-            findings=merge_findings(self._findings),
+            findings=self.findings,
             held=tuple(one for _, one in sorted((*self._held, *held), key=lambda one: order.index(one[0]))),
             skipped=tuple(self._skipped),
             notes=self._guards.notes(changes),
@@ -85,6 +90,9 @@ class Planner:
         except RemoteError as error:
             proposal = self._failed(spec, error)
         proposal = proposal_by_hand(proposal, read.etcd.members)
+        if self._run.steps[spec.id].risk > Risk.READ:
+            spared = self._guards.without_forbidden_commands(proposal.held, read)
+            proposal = msgspec.structs.replace(proposal, held=spared)
         allowed, held = self._guards.sift(proposal.changes, read) if proposal.changes else ((), ())
         self._changes.extend(allowed)
         self._findings.extend(proposal.findings)

@@ -12,6 +12,7 @@ from sretool.engine.events import Event
 from sretool.engine.journal import Record
 from sretool.engine.playbook_run import PlaybookRun
 from sretool.errors import InterruptedRunError, SretoolError
+from sretool.model import Finding
 from sretool.runbook.playbook import Part, Stage
 
 Entries = Sequence[tuple[str, Mapping[str, Any]]]
@@ -28,10 +29,11 @@ class Written:
 
 @dataclasses.dataclass(frozen=True)
 class Looked:
-    """The end of one runbook's look: what each step read, or what ended it."""
+    """The end of one runbook's look: what each step read, or what ended it and what was seen until then."""
 
     facts: Mapping[str, msgspec.Struct]
     failure: SretoolError | None = None
+    seen: tuple[Finding, ...] = ()
 
 
 News = Event | Written | Looked
@@ -93,7 +95,7 @@ def _look(
     try:
         operation.look(phase=phase)
     except SretoolError as error:
-        tell(Looked(facts=operation.facts, failure=error))
+        tell(Looked(facts=operation.facts, failure=error, seen=operation.seen))
     else:
         tell(Looked(facts=operation.facts))
 

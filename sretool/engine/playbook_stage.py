@@ -8,10 +8,11 @@ from sretool.engine import events
 from sretool.engine.ending import Ending
 from sretool.engine.operate import Operation
 from sretool.engine.plan import Plan
+from sretool.engine.planner import merge_findings
 from sretool.engine.playbook_looks import look_at_once
 from sretool.engine.playbook_run import PlaybookRun
 from sretool.errors import RemoteError, Touched
-from sretool.model import Change, Unknown
+from sretool.model import Change, Finding, Unknown
 from sretool.runbook.playbook import Part, Stage
 
 UNTIL_EVERY_SECONDS = 2.0
@@ -32,9 +33,11 @@ def look_with(
 ) -> Ending:
     """Look with every runbook of the stage at once: one that cannot look does not keep the others from it."""
     failed: list[RemoteError] = []
+    seen: list[Finding] = []
     for (part, _), looked in zip(parts, look_at_once(run, stage, parts, phase=phase), strict=True):
         if isinstance(looked.failure, RemoteError):
             failed.append(looked.failure)
+            seen += looked.seen
             why = looked.failure.message
             run.emit(events.Noted(text=f"{part.id} could not look: {why}"))
             note(run, stage, "blind", {"part": part.id, "why": why})
@@ -42,7 +45,12 @@ def look_with(
             raise looked.failure
         run.keep_facts(stage, part, looked.facts)
     if failed:
-        return Ending(exit_code=8, sentence=f"cannot tell: {failed[0].message}", then=failed[0].then)
+        return Ending(
+            exit_code=8,
+            sentence=f"cannot tell: {failed[0].message}",
+            then=failed[0].then,
+            findings=merge_findings(seen),
+        )
     if not parts:
         return Ending(exit_code=0, sentence=NONE_NEEDED)
     return Ending(exit_code=0, sentence=f"looked with {', '.join(part.id for part, _ in parts)}")

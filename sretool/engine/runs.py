@@ -1,6 +1,7 @@
 """The folders of runs: where they are, how they are named, which one is meant."""
 
 import datetime
+import os
 import secrets
 from pathlib import Path
 
@@ -9,6 +10,8 @@ import msgspec
 from sretool.engine.journal import Record, done_outcomes, read_journal
 from sretool.errors import StateError, UsageError
 from sretool.folders import state_folder
+
+_LISTED = "`sretool report` lists the runs"
 
 
 class RunSummary(msgspec.Struct, frozen=True, kw_only=True):
@@ -41,8 +44,7 @@ def new_run_id(now: datetime.datetime) -> str:
 
 def list_runs(folder: Path) -> tuple[RunSummary, ...]:
     """Return every run, newest first; a damaged journal is listed with its problem."""
-    ids = sorted((path.name for path in folder.glob("*/") if (path / "journal.jsonl").exists()), reverse=True)
-    return tuple(_summary(run_id, folder / run_id) for run_id in ids)
+    return tuple(_summary(run_id, folder / run_id) for run_id in _run_ids(folder))
 
 
 def is_playbook(run_id: str) -> bool:
@@ -50,21 +52,30 @@ def is_playbook(run_id: str) -> bool:
     return any("playbook" in record.body for record in read_journal(runs_folder() / run_id)[:1])
 
 
-def require_run(folder: Path, run_id: str, *, unfinished: bool = False) -> str:
-    """Return the id of the run meant: given, abbreviated, or the newest (unfinished) one; UsageError else."""
-    known = [
-        run
-        for run in list_runs(folder)
-        if not unfinished or run.exit_code is None or run.exit_code in (5, 7, 130, 143)
-    ]
-    if run_id:
-        known = [run for run in list_runs(folder) if run.id.startswith(run_id)]
+def require_run(folder: Path, run_id: str) -> str:
+    """Return the id of the run meant, given whole or as its begin; UsageError when that is none, or several."""
+    if not run_id:
+        raise UsageError("the run is empty: is a variable not set?", then=_LISTED)
+    known = [one for one in _run_ids(folder) if one.startswith(run_id)]
     if not known:
-        what = f"no run {run_id!r}" if run_id else "no unfinished run" if unfinished else "no run"
-        raise UsageError(f"{what} in {folder}", then="`sretool report` lists the runs")
-    if run_id and len(known) > 1:
-        raise UsageError(f"{run_id!r} could be {', '.join(run.id for run in known)}")
-    return known[0].id
+        raise UsageError(f"no run {run_id!r} in {folder}", then=_LISTED)
+    if len(known) > 1:
+        raise UsageError(f"{run_id!r} could be {', '.join(known)}")
+    return known[0]
+
+
+def require_unfinished_run(folder: Path) -> str:
+    """Return the id of the newest run that began and did not come to its end; UsageError when there is none."""
+    for run in list_runs(folder):
+        if run.began is not None and (run.exit_code is None or run.exit_code in (5, 7, 130, 143)):
+            return run.id
+    raise UsageError(f"no unfinished run in {folder}", then=_LISTED)
+
+
+def _run_ids(folder: Path) -> list[str]:
+    """Return the ids, newest first: also of a run whose journal is there and cannot be read."""
+    found = (path.name for path in folder.glob("*/") if os.path.lexists(path / "journal.jsonl"))
+    return sorted(found, reverse=True)
 
 
 def _summary(run_id: str, folder: Path) -> RunSummary:

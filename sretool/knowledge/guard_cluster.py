@@ -2,8 +2,9 @@
 
 from sretool.knowledge.guard_context import GuardAnswer, GuardContext, passed, refuse, unread, wait
 from sretool.knowledge.hazards import find_hazards
-from sretool.knowledge.quorum import Votes, count_votes, find_differences, raft_term
-from sretool.model import AlarmType, Known, MemberId, MemberState, Unknown
+from sretool.knowledge.membership import find_differences
+from sretool.knowledge.quorum import Votes, count_votes, raft_term
+from sretool.model import AlarmType, EtcdState, Known, MemberId, MemberState, Unknown
 
 
 def no_corruption(context: GuardContext) -> GuardAnswer:
@@ -39,7 +40,7 @@ def no_hazard(context: GuardContext) -> GuardAnswer:
         if (version := _version(member, context.at_start(member))) is not None
     }
     if not versions:
-        return refuse("version-hazard", "no member tells its version")
+        return refuse("version-hazard", "no member tells its version", is_unknown=True)
     hazards = find_hazards(versions, context.change.effects)
     refusals = [f"{hazard.text} [{hazard.source}]" for hazard in hazards if hazard.verdict == "refuse"]
     if refusals:
@@ -60,6 +61,14 @@ def same_members(context: GuardContext) -> GuardAnswer:
     if differences:
         return refuse("inventory", "; ".join(differences))
     return passed("inventory", "the inventory matches the member list")
+
+
+def is_closed(state: EtcdState) -> bool:
+    """Tell whether it is seen that nothing in the cluster may be changed, neither by sretool nor by hand."""
+    alarms, differences = state.alarms, find_differences(state)
+    if not isinstance(alarms, Unknown) and any(alarm.type is not AlarmType.NOSPACE for alarm in alarms):
+        return True
+    return not isinstance(differences, Unknown) and bool(differences)
 
 
 def has_quorum(context: GuardContext) -> GuardAnswer:
@@ -95,9 +104,10 @@ def leader_unchanged(context: GuardContext) -> GuardAnswer:
     """An election since the run began that was not ours means that the cluster is not at rest."""
     before, now = raft_term(context.start), raft_term(context.state)
     if isinstance(before, Unknown):
-        return refuse("leader-changed", f"the raft term at the start is unknown: {before.reason}")
+        reason = f"the raft term at the start is unknown: {before.reason}"
+        return refuse("leader-changed", reason, is_unknown=True)
     if isinstance(now, Unknown):
-        return wait("leader-changed", f"the raft term is unknown: {now.reason}")
+        return wait("leader-changed", f"the raft term is unknown: {now.reason}", is_unknown=True)
     if now - before > context.moves:
         return refuse(
             "leader-changed",
@@ -114,7 +124,7 @@ def _only_member(context: GuardContext, votes: Votes) -> GuardAnswer:
         return refuse(
             "quorum",
             "the cluster has one member: its stall is an outage, which needs a person at a terminal, or a "
-            "maintenance window (--window)",
+            "maintenance window (`sretool runbook … --window`)",
         )
     return passed("quorum", "the cluster has one member: its stall is an outage")
 

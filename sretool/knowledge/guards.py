@@ -40,12 +40,14 @@ def judge(context: GuardContext) -> tuple[GuardAnswer, ...]:
     """Return the answer of every guard that the change calls for, worst first; never empty.
 
     Pure. A fact that is unknown never passes: it is refused, or waited for when it could be read at the
-    start of the run.
+    start of the run. Refusals that spare nobody stand before those of what a person may do by hand.
     """
     answers = [rule(context) for rule in _rules(context.change)]
     if not answers:
         return (passed("saves-locally", "nothing in the cluster is changed"),)
-    return tuple(sorted(answers, key=lambda answer: _BADNESS.index(answer.verdict)))
+    return tuple(
+        sorted(answers, key=lambda answer: (_BADNESS.index(answer.verdict), answer.may_be_made_by_hand))
+    )
 
 
 def is_gentle(change: Change) -> bool:

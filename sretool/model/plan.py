@@ -193,8 +193,12 @@ class Result(enum.StrEnum):
 
 
 class Outcome(msgspec.Struct, frozen=True, kw_only=True):
-    """The answer of `observe`: a result, the evidence in one sentence, and numbers for the report."""
+    """The answer of `observe`: a result, the evidence in one sentence, and numbers for the report.
+
+    `commands` are what is left to do by hand, None where that is what the change's own commands do.
+    """
 
     result: Result
     evidence: str
     measured: Mapping[str, Any] = {}
+    commands: tuple[str, ...] | None = None

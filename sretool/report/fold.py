@@ -66,6 +66,7 @@ class Dropped(msgspec.Struct, frozen=True, kw_only=True):
 class RunReport(msgspec.Struct, frozen=True, kw_only=True):
     """Who did what to which cluster, what was found before and after, and how it ended.
 
+    `found` and `planned` are None when no look came to its end: nobody knows what was wrong, or due.
     `not_begun` are the changes that were approved last, and neither begun after that nor dropped.
     `found_after` is None when the run did not look again. `ending` is None for a run that did not end: it is
     at work, or was killed.
@@ -85,9 +86,9 @@ class RunReport(msgspec.Struct, frozen=True, kw_only=True):
     accepted: tuple[str, ...]
     began: datetime.datetime
     last: datetime.datetime
-    found: tuple[Finding, ...] = ()
+    found: tuple[Finding, ...] | None = None
     found_after: tuple[Finding, ...] | None = None
-    planned: tuple[Change, ...] = ()
+    planned: tuple[Change, ...] | None = None
     held: tuple[Held, ...] = ()
     skipped: tuple[Skipped, ...] = ()
     approvals: tuple[Approved, ...] = ()
@@ -134,6 +135,7 @@ def _fold(begin: Record, records: Sequence[Record]) -> RunReport:
     before = [plan for kind, plan in plans if kind != "verify"]
     after = [plan for kind, plan in plans if kind == "verify"]
     end = next((r for r in reversed(records) if r.kind in ("end", "resume", "undo")), None)
+    ending = msgspec.convert(end.body, Ending) if end is not None and end.kind == "end" else None
     names = {change.key: f"{change.verb} {change.label}" for _, plan in plans for change in plan.changes}
     body = begin.body
     return RunReport(
@@ -151,9 +153,9 @@ def _fold(begin: Record, records: Sequence[Record]) -> RunReport:
         accepted=tuple(body["accepted"]),
         began=begin.at,
         last=records[-1].at,
-        found=before[0].findings if before else (),
+        found=before[0].findings if before else (ending.findings or None) if ending else None,
         found_after=after[-1].findings if after else None,
-        planned=before[0].changes if before else (),
+        planned=before[0].changes if before else None,
         held=plans[-1][1].held if plans else (),
         skipped=before[-1].skipped if before else (),
         approvals=tuple(
@@ -173,7 +175,7 @@ def _fold(begin: Record, records: Sequence[Record]) -> RunReport:
             for r in records
             if (text := told(r, names))
         ),
-        ending=msgspec.convert(end.body, Ending) if end is not None and end.kind == "end" else None,
+        ending=ending,
     )
 
 

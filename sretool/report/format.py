@@ -18,6 +18,12 @@ def show_percent(ratio: float) -> str:
     return "99 %" if 99 < percent < 100 else f"{percent:.0f} %"
 
 
+def unended_sentence(run_id: str, *, pid: int, is_gone: bool) -> str:
+    """Return how it is with a run that did not end; `is_gone` where its process is known to be there no more."""
+    how = f"its process (pid {pid}) is gone" if is_gone else f"it is at work (pid {pid}), or was killed"
+    return f"it did not end: {how}; sretool resume {run_id}"
+
+
 def show_count(number: int, one: str, many: str = "") -> str:
     """Return `1 change`, `3 changes`, `41,207 keys`."""
     return f"{number:,} {one if number == 1 else many or one + 's'}"

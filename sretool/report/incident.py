@@ -52,8 +52,8 @@ class StageReport(msgspec.Struct, frozen=True, kw_only=True):
 class IncidentReport(msgspec.Struct, frozen=True, kw_only=True):
     """What was wrong and why, what was done in which order, what is different now, and what is left.
 
-    `unclear` is what the looks could not tell, so that there may be more causes. Those `_left` are of the last
-    look; `causes_left` is None when nobody has looked since.
+    `unclear` is what the looks could not tell, so that there may be more causes; `causes` is None when no look
+    came to its end. Those `_left` are of the last look; `causes_left` is None when nobody has looked since.
     """
 
     run: str
@@ -70,7 +70,7 @@ class IncidentReport(msgspec.Struct, frozen=True, kw_only=True):
     accepted: tuple[str, ...]
     began: datetime.datetime
     last: datetime.datetime
-    causes: tuple[Finding, ...] = ()
+    causes: tuple[Finding, ...] | None = None
     causes_left: tuple[Finding, ...] | None = None
     unclear: tuple[str, ...] = ()
     unclear_left: tuple[str, ...] = ()
@@ -109,7 +109,7 @@ def _fold(begin: Record, records: Sequence[Record]) -> IncidentReport:
         for part in one["runbooks"]
     ]
     order = {verdict: place for place, verdict in enumerate(outline["causes"])}
-    found = _causes(records, looks, "plan", order) or ()
+    found = _causes(records, looks, "plan", order)
     left = None if _is_undone(records) else _causes(records, looks, "verify", order)
     return IncidentReport(
         run=body["run"],
@@ -137,7 +137,7 @@ def _fold(begin: Record, records: Sequence[Record]) -> IncidentReport:
             for r in records
             if r.kind == "approval"
         ),
-        not_done=tuple(_not_done(body, stages, found, left)),
+        not_done=tuple(_not_done(body, stages, found or (), left)),
         timeline=tuple(_timeline(begin, records)),
         ending=msgspec.convert(last_end.body, Ending) if last_end and last_end.kind == "end" else None,
     )
@@ -188,13 +188,16 @@ def _causes(
 
 
 def _unclear(records: Sequence[Record], scopes: Sequence[str], kind: str) -> Iterator[str]:
-    """Yield what the last looks of this kind could not tell, and why a runbook could not look at all."""
+    """Yield what the last looks of this kind could not tell, and which runbook did not look to the end, and why."""
     reasons = {f"{r.body['stage']}/{r.body['part']}": r.body["why"] for r in records if r.kind == "blind"}
     for scope in scopes:
+        stage, _, part = scope.partition("/")
         plans = plans_of(records, scope, kind)[-1:]
         yield from (finding.sentence for plan in plans for finding in plan.findings if finding.blind)
         if not plans and scope in reasons:
             yield f"{scope} could not look: {reasons[scope]}"
+        elif not plans and part in (state_of(records, stage).given or ()):
+            yield f"{scope} did not look to the end"
 
 
 def name_of(finding: Finding) -> str:

@@ -105,6 +105,7 @@ def render_changes(plan: Plan, *, columns: int, verbose: bool, title: str = "PLA
 
 
 _SNAPSHOT = "etcd.snapshot-save"
+_DISARM_ALL = " alarm disarm"
 _MOST_LISTED = 3  # more batches of one thing are shown as one
 _MOST_COMMANDS = 20  # of an ending: what comes next is to be seen below them
 SNAPSHOT_WARNING = (
@@ -217,11 +218,20 @@ def render_skipped(skipped: Sequence[Skipped], *, columns: int) -> list[str]:
 def render_commands(commands: Sequence[str], *, indent: str = "  ") -> list[str]:
     """Return commands to type by hand, never wrapped: a command must stay one line to be copied.
 
-    One that follows itself, once for each of many batches, is there once and says how many times.
+    One that follows itself, once for each of many batches, is there once and says how many times. What is no
+    command is a comment.
     """
     lines = itertools.chain(*(command.splitlines() for command in commands))
     repeated = ((line, len(list(same))) for line, same in itertools.groupby(lines))
-    return [f"{indent}$ {line}" + (f"  # {times} times" if times > 1 else "") for line, times in repeated]
+    return [f"{indent}{_typed(line, times)}" for line, times in repeated]
+
+
+def _typed(line: str, times: int) -> str:
+    if line.startswith("#"):
+        return line
+    # One disarms the alarms of all members: a plan has a change for each.
+    is_enough_once = _DISARM_ALL in line
+    return f"$ {line}" + (f"  # {times} times" if times > 1 and not is_enough_once else "")
 
 
 def render_ending(ending: Ending, *, columns: int = PAGE_COLUMNS) -> list[str]:
@@ -229,6 +239,8 @@ def render_ending(ending: Ending, *, columns: int = PAGE_COLUMNS) -> list[str]:
     lines = wrapped(f"{ending.sentence} (exit {ending.exit_code})", first="ENDED  ", columns=columns)
     if ending.touched not in ending.sentence:
         lines += wrapped(str(ending.touched), first="       ", columns=columns)
+    if ending.findings:
+        lines += ["       found until then:"]
     for finding in ending.findings:
         lines += _finding(finding, columns, with_evidence=True)
     if ending.commands:

@@ -6,15 +6,20 @@ from sretool.errors import EXIT_CODES
 from sretool.knowledge.words import show_seconds
 from sretool.model import Finding
 from sretool.report.batches import made_batches, made_deed_of, merged
-from sretool.report.format import printable, show_count, show_time, show_value
+from sretool.report.format import printable, show_count, show_time, show_value, unended_sentence
 from sretool.report.incident import IncidentReport, name_of
 from sretool.report.plan_text import SNAPSHOT_WARNING, severity_word
 
+_NO_LOOK = "no look for causes came to its end"
 
-def render_incident(report: IncidentReport, *, journal: str) -> list[str]:
-    """Return the report as lines of Markdown. `journal` is the path of the record that it was made from."""
+
+def render_incident(report: IncidentReport, *, journal: str, is_gone: bool = False) -> list[str]:
+    """Return the report as lines of Markdown. `journal` is the path of the record that it was made from;
+    `is_gone`: it did not end, and its process is gone."""
     lines = [f"# {report.playbook} on {report.cluster}, {report.began:%Y-%m-%d}", ""]
-    lines += [f"- **{word}**: {_one_line(text)}" for word, text in _handover(report, journal)]
+    lines += [
+        f"- **{word}**: {_one_line(text)}" for word, text in _handover(report, journal, is_gone=is_gone)
+    ]
     lines += ["", "## Causes, in order", *_causes(report)]
     lines += ["", "## Before and after", *_numbers(report)]
     lines += ["", "## What was done", *_done(report)]
@@ -31,41 +36,47 @@ def render_incident(report: IncidentReport, *, journal: str) -> list[str]:
     return [printable(line) for line in lines]
 
 
-def _handover(report: IncidentReport, journal: str) -> Iterable[tuple[str, str]]:
+def _handover(report: IncidentReport, journal: str, *, is_gone: bool) -> Iterable[tuple[str, str]]:
     seconds = (report.last - report.began).total_seconds()
     yield "run", f"{report.run}: {report.playbook} on {report.cluster}"
     yield "when", f"{show_time(report.began)}, {show_seconds(seconds)}, by {report.user}@{report.host}"
     members = show_count(len(report.identity.etcd_member_ids), "member")
     yield "cluster", f"etcd {report.identity.etcd_cluster_id or 'not seen'}, {members}"
-    yield "causes", _names(report.causes, report.unclear)
+    none = "none found" if report.causes is not None else f"nobody knows: {_NO_LOOK}"
+    yield "causes", _names(report.causes or (), report.unclear, none=none)
     yield "approved", "; ".join(dict.fromkeys(one.how for one in report.approvals)) or "nothing"
     done = [made_deed_of(alike) for alike in made_batches(report.changes) if alike[0].result == "done"]
     more = f" and {len(done) - 8} more" if len(done) > 8 else ""
     yield "did", ", ".join(done[:8]) + more if done else "nothing: the cluster was not changed"
     left = report.causes_left
-    yield "now", "not looked at again" if left is None else _names(left, report.unclear_left)
+    yield (
+        "now",
+        "not looked at again" if left is None else _names(left, report.unclear_left, none="none found"),
+    )
     yield "left", "; ".join(one.short for one in report.not_done) or "nothing"
-    yield "ended", _ended(report)
+    yield "ended", _ended(report, is_gone=is_gone)
     yield "record", journal
 
 
-def _names(findings: Sequence[Finding], unclear: Sequence[str]) -> str:
+def _names(findings: Sequence[Finding], unclear: Sequence[str], *, none: str) -> str:
     more = "; ".join(f"could not tell: {one}" for one in unclear)
     names = "; ".join(name_of(one) for one in findings)
-    return "; ".join(one for one in (names, more) if one) or "none found"
+    return "; ".join(one for one in (names, more) if one) or none
 
 
-def _ended(report: IncidentReport) -> str:
+def _ended(report: IncidentReport, *, is_gone: bool) -> str:
     if report.ending is None:
-        return f"it did not end: it is at work (pid {report.pid}), or was killed; sretool resume {report.run}"
+        return unended_sentence(report.run, pid=report.pid, is_gone=is_gone)
     meaning = EXIT_CODES[report.ending.exit_code]
     return f"exit {report.ending.exit_code} ({meaning}): {report.ending.sentence}"
 
 
 def _causes(report: IncidentReport) -> Iterable[str]:
-    if not report.causes:
+    if report.causes is None:
+        yield f"\nNobody knows: {_NO_LOOK}."
+    elif not report.causes:
         yield "\nNone was found." if not report.unclear else "\nNone was found, but not all could be told."
-    for number, finding in enumerate(report.causes, start=1):
+    for number, finding in enumerate(report.causes or (), start=1):
         verdict = f" `{finding.verdict}`" if finding.verdict else ""
         yield ""
         yield f"{number}. **{severity_word(finding)}**{verdict} {_one_line(finding.sentence)}"

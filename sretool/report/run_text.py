@@ -5,10 +5,18 @@ from collections.abc import Iterable, Sequence
 from sretool.engine.runs import RunSummary
 from sretool.errors import EXIT_CODES
 from sretool.knowledge.words import first_of, show_seconds
-from sretool.model import Finding, Severity
+from sretool.model import Change, Finding, Severity
 from sretool.report.batches import made_batches, made_deed_of, merged
 from sretool.report.fold import MadeChange, RunReport, writes_of
-from sretool.report.format import PAGE_COLUMNS, show_count, show_named_value, show_time, table, wrapped
+from sretool.report.format import (
+    PAGE_COLUMNS,
+    show_count,
+    show_named_value,
+    show_time,
+    table,
+    unended_sentence,
+    wrapped,
+)
 from sretool.report.plan_text import (
     SNAPSHOT_WARNING,
     names_of,
@@ -20,11 +28,16 @@ from sretool.report.plan_text import (
     severity_word,
 )
 
+_NOT_KNOWN = "nobody knows: the look did not end"
 
-def render_report(report: RunReport, *, journal: str, columns: int = PAGE_COLUMNS) -> list[str]:
-    """Return the whole report. `journal` is the path of the record that it was made from."""
-    lines = render_handover(report, journal=journal, columns=columns)
-    lines += ["", *render_findings(report.found, columns=columns, verbose=True)]
+
+def render_report(
+    report: RunReport, *, journal: str, columns: int = PAGE_COLUMNS, is_gone: bool = False
+) -> list[str]:
+    """Return the whole report. `journal` is the path of the record that it was made from; `is_gone`: it did not
+    end, and its process is gone."""
+    lines = render_handover(report, journal=journal, columns=columns, is_gone=is_gone)
+    lines += ["", *_found(report, columns)]
     lines += ["", *_changes(report, columns)]
     if report.found_after is not None:
         lines += ["", *render_findings(report.found_after, columns=columns, title="FOUND AFTERWARDS")]
@@ -40,23 +53,29 @@ def render_report(report: RunReport, *, journal: str, columns: int = PAGE_COLUMN
     return lines
 
 
-def render_handover(report: RunReport, *, journal: str, columns: int = PAGE_COLUMNS) -> list[str]:
+def render_handover(
+    report: RunReport, *, journal: str, columns: int = PAGE_COLUMNS, is_gone: bool = False
+) -> list[str]:
     """Return what a colleague needs who takes over now, one fact a line."""
     lines: list[str] = []
-    for word, text in _handover(report, journal):
+    for word, text in _handover(report, journal, is_gone=is_gone):
         lines += wrapped(text, first=f"{word:<10}", columns=columns)
     if report.ending is not None and not report.ending.then.startswith("sretool report"):
         lines += render_next(report.ending.then, columns=columns)
     return lines
 
 
-def _handover(report: RunReport, journal: str) -> Iterable[tuple[str, str]]:
+def _handover(report: RunReport, journal: str, *, is_gone: bool) -> Iterable[tuple[str, str]]:
     seconds = (report.last - report.began).total_seconds()
     yield "run", f"{report.run}: {report.runbook} on {report.cluster}"
     yield "when", f"{show_time(report.began)}, {show_seconds(seconds)}, by {report.user}@{report.host}"
     members = show_count(len(report.identity.etcd_member_ids), "member")
-    yield "cluster", f"etcd {report.identity.etcd_cluster_id or 'not seen'}, {members}"
-    yield "found", _worst(report.found)
+    etcd = report.identity.etcd_cluster_id
+    yield (
+        "cluster",
+        f"etcd {etcd}, {members}" if etcd else "nobody knows which etcd: it was not asked to the end",
+    )
+    yield "found", _found_in_short(report)
     approved = dict.fromkeys(f"{one.how} (lock: {one.lock})" for one in report.approvals)
     yield "approved", "; ".join(approved) or "nothing"
     if report.accepted:
@@ -72,16 +91,21 @@ def _handover(report: RunReport, journal: str) -> Iterable[tuple[str, str]]:
     if left:
         yield "not done", "; ".join(left)
     if report.found_after is not None:
-        yield "now", _worst(report.found_after)
-    yield "ended", _ended(report)
+        yield "now", _worst(report.found_after) or "nothing wrong"
+    yield "ended", _ended(report, is_gone=is_gone)
     yield "record", journal
+
+
+def _found_in_short(report: RunReport) -> str:
+    worst = _worst(report.found or ())
+    if report.planned is not None:
+        return worst or "nothing wrong"
+    return f"{worst}; what else, {_NOT_KNOWN}" if worst else _NOT_KNOWN
 
 
 def _worst(findings: Sequence[Finding]) -> str:
     telling = [one for one in findings if one.blind or one.severity >= Severity.WARNING]
-    if not telling:
-        return "nothing wrong"
-    return first_of([f"{severity_word(one)} {one.sentence}" for one in telling], most=2)
+    return first_of([f"{severity_word(one)} {one.sentence}" for one in telling], most=2) if telling else ""
 
 
 def _did(report: RunReport) -> str:
@@ -90,21 +114,34 @@ def _did(report: RunReport) -> str:
     return f"{len(report.done)} of {whole}: {done or 'none'}"
 
 
-def _ended(report: RunReport) -> str:
+def _ended(report: RunReport, *, is_gone: bool) -> str:
     if report.ending is None:
-        return f"it did not end: it is at work (pid {report.pid}), or was killed; sretool resume {report.run}"
+        return unended_sentence(report.run, pid=report.pid, is_gone=is_gone)
     meaning = EXIT_CODES[report.ending.exit_code]
     return f"exit {report.ending.exit_code} ({meaning}): {report.ending.sentence}"
 
 
-def _changes(report: RunReport, columns: int) -> list[str]:
-    if not report.changes and not report.planned:
+def _found(report: RunReport, columns: int) -> list[str]:
+    if report.found is None:
+        return [f"FOUND  {_NOT_KNOWN}"]
+    lines = render_findings(report.found, columns=columns, verbose=True)
+    return lines if report.planned is not None else [*lines, f"  what else, {_NOT_KNOWN}"]
+
+
+def _none_made(planned: Sequence[Change] | None, columns: int) -> list[str]:
+    if planned is None:
+        return [f"CHANGES  none was made; what was due, {_NOT_KNOWN}"]
+    if not planned:
         return ["CHANGES  none was due"]
+    lines = [f"CHANGES  none was made; {show_count(len(planned), 'was', 'were')} due"]
+    for due in planned:
+        lines += wrapped(f"{due.verb} {due.label} ({due.risk})", first="  - ", columns=columns)
+    return lines
+
+
+def _changes(report: RunReport, columns: int) -> list[str]:
     if not report.changes:
-        lines = [f"CHANGES  none was made; {show_count(len(report.planned), 'was', 'were')} due"]
-        for due in report.planned:
-            lines += wrapped(f"{due.verb} {due.label} ({due.risk})", first="  - ", columns=columns)
-        return lines
+        return _none_made(report.planned, columns)
     lines = ["CHANGES"]
     number = 1
     for alike in made_batches(report.changes):

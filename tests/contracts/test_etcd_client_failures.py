@@ -2,6 +2,7 @@
 
 import contextlib
 import os
+import re
 import signal
 import socket
 import ssl
@@ -254,6 +255,17 @@ def test_silence_is_told_apart(small: Cluster) -> None:
     with small.killed(0):
         kind, reason = find_silence(endpoint, tls, metrics_url, 1.0)
     assert (kind, reason) == (Silence.DEAD, f"TCP to {endpoint.target} is refused")
+
+
+def test_a_port_that_is_not_for_clients_is_told_from_a_slow_member(small: Cluster) -> None:
+    one = small.members[0]
+    for where in (one.peer_url, one.metrics_url):
+        endpoint = Endpoint("m1", where.removesuffix("/metrics"))
+        kind, reason = find_silence(endpoint, small.tls, one.metrics_url, 1.0)
+        assert kind is Silence.UNREACHABLE
+        assert re.search(
+            rf"at {endpoint.target} is no etcd client|{endpoint.target} is etcd's port for", reason
+        )
 
 
 def test_a_member_that_defragments_is_told_from_a_slow_one(small: Cluster) -> None:

@@ -12,6 +12,8 @@ from sretool.clients.tcp import open_tcp, seconds_left
 
 # The client's opening of HTTP/2 and an empty SETTINGS frame: etcd answers at once, or its TLS refuses us now.
 _HTTP2_OPENING = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n" + b"\x00\x00\x00\x04\x00\x00\x00\x00\x00"
+_HTTP1 = b"HTTP/1."  # an HTTP/2 server opens with a SETTINGS frame
+_ANSWER_BYTES = 12  # a SETTINGS frame's head, or `HTTP/1.0 200`
 
 
 class Reached(enum.StrEnum):
@@ -23,15 +25,17 @@ class Reached(enum.StrEnum):
     CLOSED = "closed"  # TCP accepted, then closed without a word
     BROKEN = "broken"  # TLS failed: `error` says how
     ANSWERS = "answers"  # a program answers
+    FOREIGN = "foreign"  # a program answers that does not speak HTTP/2: no etcd client port
 
 
 class Handshake(msgspec.Struct, frozen=True, kw_only=True):
-    """What came of it; `certificate` is the server's (DER), empty when it showed none."""
+    """What came of it; `certificate` is the server's (DER), empty when it showed none; `answer` its first bytes."""
 
     reached: Reached
     reason: str
     error: ssl.SSLError | None = None
     certificate: bytes = b""
+    answer: bytes = b""
 
 
 def trusting_context() -> ssl.SSLContext:
@@ -43,11 +47,15 @@ def trusting_context() -> ssl.SSLContext:
 
 
 def shake_hands(
-    endpoint: Endpoint, context: ssl.SSLContext | None, *, timeout_seconds: float, listen_only: bool = False
+    endpoint: Endpoint,
+    context: ssl.SSLContext | None,
+    *,
+    timeout_seconds: float,
+    opening: bytes = _HTTP2_OPENING,
 ) -> Handshake:
-    """Connect to `endpoint` (in TLS when there is a `context`) and end, within `timeout_seconds`.
+    """Connect to `endpoint` (in TLS when there is a `context`), send `opening` and end, within `timeout_seconds`.
 
-    `listen_only` sends nothing after the handshake: what we send may make the server's kernel reset the
+    Nothing is sent after the handshake where that is empty: what we send may make the server's kernel reset the
     connection before its TLS alert was read.
     """
     ends = time.monotonic() + timeout_seconds
@@ -59,7 +67,7 @@ def shake_hands(
         why = "no answer in time" if isinstance(error, TimeoutError) else (error.strerror or str(error))
         return Handshake(reached=Reached.NOWHERE, reason=f"no TCP connection to {endpoint.target}: {why}")
     with plain:
-        return _speak(plain, endpoint, context, opening=b"" if listen_only else _HTTP2_OPENING, ends=ends)
+        return _speak(plain, endpoint, context, opening=opening, ends=ends)
 
 
 def _speak(
@@ -88,13 +96,15 @@ def _speak(
     if not answer:
         reason = f"TCP to {endpoint.target} is accepted and closed again"
         return Handshake(reached=Reached.CLOSED, reason=reason, certificate=certificate)
-    return Handshake(
-        reached=Reached.ANSWERS, reason=f"{endpoint.target} answers the handshake", certificate=certificate
-    )
+    if answer.startswith(_HTTP1):
+        reason = f"what answers at {endpoint.target} is no etcd client port: it speaks HTTP/1 only"
+        return Handshake(reached=Reached.FOREIGN, reason=reason, certificate=certificate, answer=answer)
+    reason = f"{endpoint.target} answers the handshake"
+    return Handshake(reached=Reached.ANSWERS, reason=reason, certificate=certificate, answer=answer)
 
 
 def _exchange(connected: socket.socket, *, opening: bytes, ends: float) -> bytes:
     connected.settimeout(seconds_left(ends))
     connected.sendall(opening)
     connected.settimeout(seconds_left(ends))
-    return connected.recv(9)
+    return connected.recv(_ANSWER_BYTES)

@@ -4,7 +4,7 @@ import time
 
 from sretool.clients.etcd.endpoint import Endpoint, TlsFiles
 from sretool.clients.etcd.handshake import Reached, shake_hands, trusting_context
-from sretool.clients.etcd.tls_probe import find_tls_fault
+from sretool.clients.etcd.tls_probe import find_foreigner, find_tls_fault
 from sretool.clients.metrics import read_metrics
 from sretool.clients.tcp import seconds_left
 from sretool.errors import RemoteError, UsageError
@@ -12,6 +12,7 @@ from sretool.knowledge.metric_names import DEFRAG_INFLIGHT
 from sretool.model import MetricsPage, Silence, Unknown
 
 _HANDSHAKE_SHARE = 0.4
+_SEE_PORT = "compare `client` in the cluster file with etcd's --listen-client-urls"
 
 
 def find_silence(
@@ -31,9 +32,9 @@ def find_silence(
     if seen.reached is Reached.NOWHERE:
         return Silence.UNREACHABLE, seen.reason
     if seen.reached is not Reached.ACCEPTED:
-        fault = find_tls_fault(endpoint, tls, timeout_seconds=seconds_left(ends) / 2)
-        if fault:
-            return Silence.TLS, fault.cause
+        wrong_way = _find_wrong_way(endpoint, tls, timeout_seconds=seconds_left(ends) / 2)
+        if wrong_way:
+            return wrong_way
     answers = seen.reached in {Reached.ANSWERS, Reached.BROKEN}
     port = f"{endpoint.target} answers the handshake" if answers else seen.reason
     page = _metrics(metrics_url, tls, timeout_seconds=seconds_left(ends))
@@ -49,6 +50,18 @@ def find_silence(
     if not isinstance(inflight, Unknown) and inflight > 0:
         return Silence.DEFRAGMENTING, f"its metrics say {DEFRAG_INFLIGHT} {inflight:g}"
     return Silence.SLOW, f"{port} and its metrics are served"
+
+
+def _find_wrong_way(
+    endpoint: Endpoint, tls: TlsFiles | None, *, timeout_seconds: float
+) -> tuple[Silence, str] | None:
+    """Return what keeps us from the member where something talks: TLS, or that it is another port."""
+    ends = time.monotonic() + timeout_seconds
+    fault = find_tls_fault(endpoint, tls, timeout_seconds=timeout_seconds)
+    if fault:
+        return Silence.TLS, fault.cause
+    foreign = find_foreigner(endpoint, tls, timeout_seconds=seconds_left(ends))
+    return (Silence.UNREACHABLE, f"{foreign}; {_SEE_PORT}") if foreign else None
 
 
 def _metrics(url: str, tls: TlsFiles | None, *, timeout_seconds: float) -> MetricsPage | Unknown:

@@ -14,7 +14,11 @@ _NOT_YET_VALID, _EXPIRED = 9, 10
 _UNKNOWN_CA = frozenset({2, 7, 18, 19, 20, 21, 90})
 _WRONG_NAME = frozenset({62, 64})
 
+_ASK_PEER = b"GET /members HTTP/1.0\r\n\r\n"  # only a port for peers answers 200
 _ALERT_SECONDS = 0.3  # for the server to say why it closed the connection
+
+# OpenSSL's words for a key that is another's; the last two where that is of another kind (RSA, EC).
+_NO_PAIR = frozenset({"KEY_VALUES_MISMATCH", "KEY_TYPE_MISMATCH", "NO_CERTIFICATE_ASSIGNED"})
 
 _CHECK_CLOCKS = "compare this machine's clock with the server's, then issue a new certificate"
 
@@ -30,6 +34,18 @@ class TlsFault(msgspec.Struct, frozen=True):
     then: str = ""
 
 
+def find_foreigner(endpoint: Endpoint, tls: TlsFiles | None, *, timeout_seconds: float) -> str:
+    """Return, as a clause, that what answers at `endpoint` is another server, or a port for peers; empty if not."""
+    context = _context(tls or TlsFiles(ca="")) if endpoint.is_tls else None
+    if isinstance(context, TlsFault):
+        return ""
+    seen = shake_hands(endpoint, context, timeout_seconds=timeout_seconds / 2)
+    if seen.reached is Reached.CLOSED:  # before etcd 3.6 a port for peers hangs up on HTTP/2
+        seen = shake_hands(endpoint, context, timeout_seconds=timeout_seconds / 2, opening=_ASK_PEER)
+        return f"{endpoint.target} is etcd's port for peers" if seen.answer.endswith(b" 200") else ""
+    return seen.reason if seen.reached is Reached.FOREIGN else ""
+
+
 def find_tls_fault(endpoint: Endpoint, tls: TlsFiles | None, *, timeout_seconds: float) -> TlsFault | None:
     """Return what is wrong with TLS to `endpoint`, None when it is not TLS, within `timeout_seconds`."""
     if not endpoint.is_tls:
@@ -39,7 +55,7 @@ def find_tls_fault(endpoint: Endpoint, tls: TlsFiles | None, *, timeout_seconds:
         return context
     seen = shake_hands(endpoint, context, timeout_seconds=timeout_seconds)
     if seen.reached is Reached.CLOSED and seen.certificate:
-        seen = shake_hands(endpoint, context, timeout_seconds=_ALERT_SECONDS, listen_only=True)
+        seen = shake_hands(endpoint, context, timeout_seconds=_ALERT_SECONDS, opening=b"")
     if seen.reached is not Reached.BROKEN or seen.error is None:
         return None
     if isinstance(seen.error, ssl.SSLCertVerificationError):
@@ -84,7 +100,7 @@ def _no_password() -> str:
 
 
 def _pair_fault(tls: TlsFiles, error: ssl.SSLError) -> TlsFault:
-    if error.reason == "KEY_VALUES_MISMATCH":
+    if error.reason in _NO_PAIR:
         return TlsFault(f"the key {tls.key} does not belong to the client certificate {tls.cert}")
     if file_validity(tls.cert) is None:
         return TlsFault(f"the client certificate {tls.cert} holds no certificate in PEM form")

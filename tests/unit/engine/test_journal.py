@@ -79,6 +79,20 @@ def test_a_missing_journal_names_the_file(folder):
         read_journal(folder)
 
 
+@pytest.mark.parametrize("what", ["a folder", "a loop of links"])
+def test_a_journal_that_cannot_be_read_is_not_told_as_a_full_disk(folder, what):
+    folder.mkdir(parents=True)
+    path = folder / "journal.jsonl"
+    if what == "a folder":
+        path.mkdir()
+    else:
+        path.symlink_to(path)
+    for read in (read_journal, lambda one: Journal.reopen(one, MovingClock())):
+        with pytest.raises(StateError, match=f"cannot read the journal {path}: ") as caught:
+            read(folder)
+        assert caught.value.then == f"look what is there, and who may read it: ls -ld {path}"
+
+
 def test_a_full_disk_is_an_error_of_ours_and_nothing_follows_half_a_line(folder):
     import resource
     import signal
@@ -104,8 +118,21 @@ def test_a_journal_is_not_written_through_a_symlink(folder, tmp_path):
     elsewhere = tmp_path / "elsewhere"
     path.rename(elsewhere)
     path.symlink_to(elsewhere)
-    with pytest.raises(StateError):
+    with pytest.raises(StateError, match="cannot write the journal") as caught:
         Journal.reopen(folder, MovingClock())
+    assert caught.value.then == f"look what is there, and who may write it: ls -ld {path}"
+
+
+def test_a_journal_that_did_not_begin_leaves_no_folder(folder):
+    Journal.create(folder, MovingClock()).discard()
+    assert not folder.exists()
+
+
+def test_the_folder_of_another_run_stays(folder):
+    path = written(folder)
+    with pytest.raises(StateError, match="cannot keep the journal"):
+        Journal.create(folder, MovingClock())
+    assert path.exists()
 
 
 def test_nothing_to_write_touches_no_disk(folder):

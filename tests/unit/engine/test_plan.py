@@ -1,11 +1,12 @@
 """The approved plan may shrink, never grow."""
 
 import datetime
+import os
 
 import msgspec
 import pytest
 
-from sretool.engine.plan import load_plan, save_plan, uncovered
+from sretool.engine.plan import load_plan, require_savable, save_plan, uncovered
 from sretool.errors import StalePlanError, UsageError
 from sretool.model import Change, Cost, Effect, Risk
 from tests.support.plans import MADE_AT as NOW
@@ -70,6 +71,52 @@ def test_a_saved_plan_is_read_back_equal(tmp_path):
     save_plan(saved, tmp_path / "plan.json")
     assert saved == load_plan(tmp_path / "plan.json", now=NOW)
     assert 0o600 == (tmp_path / "plan.json").stat().st_mode & 0o777
+
+
+def test_a_plan_can_be_saved_beside_others_and_over_an_older_one(tmp_path):
+    require_savable(tmp_path / "plan.json")
+    assert not (tmp_path / "plan.json").exists()
+    save_plan(plan(), tmp_path / "plan.json")
+    require_savable(tmp_path / "plan.json")
+
+
+@pytest.mark.parametrize(
+    ("name", "why"),
+    [
+        ("folder", "it is a directory"),
+        ("link", "it is a symbolic link"),
+        ("nowhere/plan.json", "there is no folder"),
+        ("file/plan.json", "there is no folder"),
+        ("x" * 300, "File name too long"),
+    ],
+)
+def test_where_a_plan_cannot_be_saved_is_a_usage_error(tmp_path, name, why):
+    (tmp_path / "folder").mkdir()
+    (tmp_path / "file").touch()
+    (tmp_path / "link").symlink_to(tmp_path / "file")
+    with pytest.raises(UsageError, match=why):
+        require_savable(tmp_path / name)
+
+
+@pytest.fixture
+def unprivileged():
+    """Take from root what lets it write anywhere, as far as access(2) is asked."""
+    real = os.getuid()
+    if real == 0:
+        os.setresuid(65534, -1, -1)
+    yield
+    if real == 0:
+        os.setresuid(0, -1, -1)
+
+
+@pytest.mark.usefixtures("unprivileged")
+def test_a_plan_is_not_saved_where_nothing_can_be_written(tmp_path):
+    (tmp_path / "old.json").touch(mode=0o400)
+    tmp_path.chmod(0o500)
+    with pytest.raises(UsageError, match="it cannot be written"):
+        require_savable(tmp_path / "old.json")
+    with pytest.raises(UsageError, match=r"the folder .* cannot be written"):
+        require_savable(tmp_path / "new.json")
 
 
 @pytest.mark.parametrize("content", [b"", b"{", b"[]", b'{"format": 1}', b"\xff\xfe"])

@@ -3,7 +3,7 @@
 import pytest
 
 from sretool.engine.ending import Ending
-from sretool.report.plan_text import render_ending, render_findings, render_plan
+from sretool.report.plan_text import render_commands, render_ending, render_findings, render_plan
 from tests.support.golden import assert_golden
 from tests.support.sample_run import NOTE, RECOVERY, defrag, sample_plan
 
@@ -55,6 +55,20 @@ def test_a_command_that_follows_itself_is_told_once_with_how_often():
     ending = Ending(exit_code=5, sentence="no", commands=("k a", "k b", "k b", "k b", "k a"))
     told = [line.strip() for line in render_ending(ending) if "$ " in line]
     assert told == ["$ k a", "$ k b  # 3 times", "$ k a"]
+
+
+def test_what_was_found_before_it_failed_stands_below_the_end():
+    told = text(render_ending(Ending(exit_code=8, sentence="Range was refused", findings=(NOTE,))))
+    assert told.index("Range was refused") < told.index("found until then:") < told.index(NOTE.sentence)
+
+
+def test_one_disarming_is_enough_for_the_alarms_of_all_members():
+    disarm = "etcdctl alarm disarm  # disarms every alarm: check `alarm list` for CORRUPT"
+    assert [f"$ {disarm}"] == render_commands([disarm] * 3, indent="")
+
+
+def test_what_is_no_command_is_a_comment():
+    assert ["# restart each member", "$ k a"] == render_commands(["# restart each member", "k a"], indent="")
 
 
 def test_of_very_many_commands_an_ending_shows_the_first_and_where_the_others_are():

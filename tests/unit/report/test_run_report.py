@@ -5,6 +5,7 @@ import json
 import msgspec
 import pytest
 
+from sretool.engine.ending import Ending
 from sretool.engine.journal import Journal, Record
 from sretool.errors import StateError
 from sretool.model import Change, Effect, Outcome, Result, Risk
@@ -48,6 +49,44 @@ def test_a_run_that_was_killed_anywhere_has_a_report(records):
     lines = "\n".join(render_report(report, journal=JOURNAL))
     assert ("it did not end" in lines) == (report.ending is None)
     assert all(change.result != "open" for change in report.changes[:-1])
+
+
+@pytest.mark.parametrize(
+    ("is_gone", "words"), [(True, "is gone; sretool resume"), (False, "it is at work (pid ")]
+)
+def test_a_run_that_did_not_end_is_at_work_unless_its_process_is_gone(is_gone, words):
+    report = fold_run(recovery_journal(until=3))
+    assert words in "\n".join(render_handover(report, journal=JOURNAL, columns=400, is_gone=is_gone))
+
+
+def interrupted_journal(*, how):
+    """Return the records of a run that ended during its first look: killed, or by Ctrl-C."""
+    records = recovery_journal(until=2)
+    if how == "killed":
+        return records
+    ending = Ending(exit_code=130, sentence="asked to stop (SIGINT)")
+    body = msgspec.to_builtins(ending)
+    return [*records, Record(number=2, at=records[-1].at, kind="end", body=body, seal="")]
+
+
+@pytest.mark.parametrize("how", ["killed", "interrupted"])
+def test_of_a_look_that_did_not_end_nobody_knows_what_was_found_or_due(how):
+    report = fold_run(interrupted_journal(how=how))
+    lines = render_report(report, journal=JOURNAL)
+    assert "found     nobody knows: the look did not end" in lines
+    assert "FOUND  nobody knows: the look did not end" in lines
+    assert "CHANGES  none was made; what was due, nobody knows: the look did not end" in lines
+    document = json.loads(render_json(report))
+    assert (document["found"], document["planned"]) == (None, None)
+
+
+def test_a_look_that_ended_and_found_nothing_says_so():
+    begin, plan = (recovery_journal(until=3)[at] for at in (0, 2))
+    whole = msgspec.structs.replace(plan, body={"plan": {**plan.body["plan"], "findings": [], "changes": []}})
+    lines = render_report(fold_run([begin, whole]), journal=JOURNAL)
+    assert "found     nothing wrong" in lines
+    assert "FOUND  nothing to report" in lines
+    assert "CHANGES  none was due" in lines
 
 
 def test_an_intent_without_an_outcome_is_open():
