@@ -4,11 +4,11 @@ from pathlib import Path
 
 import click
 
-from sretool.cli.options import approval_options, run_output_option, verbose_option
+from sretool.cli.options import approval_options, require_path, run_output_option, verbose_option
 
 
 @click.command()
-@click.argument("file", type=click.Path(path_type=Path, dir_okay=False))
+@click.argument("file", type=click.Path(path_type=Path, dir_okay=False), callback=require_path)
 @approval_options
 @run_output_option
 @verbose_option

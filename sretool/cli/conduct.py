@@ -11,7 +11,6 @@ from sretool.clock import Clock
 from sretool.engine.ending import Ending
 from sretool.engine.events import Event, PlanReady
 from sretool.engine.journal import Record
-from sretool.engine.plan import Plan
 from sretool.engine.runs import runs_folder
 from sretool.logs import RunLog
 from sretool.report.documents import event_fields, render_ended, render_event, render_json
@@ -43,7 +42,6 @@ class RunView:
         self._state = StateLine(streams.state_stream(), self._elapsed) if streams.shows_state() else None
         self._log: RunLog | None = None
         self._run = ""
-        self.plan: Plan | None = None
 
     def __enter__(self) -> Self:
         return self
@@ -97,8 +95,6 @@ class RunView:
         return ending.exit_code
 
     def _plan_ready(self, event: PlanReady) -> None:
-        if event.phase == "plan":
-            self.plan = event.plan
         if self._output != "text":
             return
         if event.phase in _FOUND:

@@ -8,7 +8,7 @@ from pathlib import Path
 import click
 
 from sretool.cli import streams
-from sretool.errors import DocumentError, SretoolError, StateError, Touched
+from sretool.errors import DocumentError, SretoolError, StateError, Touched, UsageError, masked
 
 USAGE = 2
 INTERRUPTED = 130
@@ -44,9 +44,9 @@ def _code_of(arguments: Sequence[str]) -> int:
     except click.exceptions.Exit as end:
         return end.exit_code
     except click.ClickException as error:
-        return _misused(error)
+        return _misused(error, arguments)
     except SretoolError as error:
-        return _told(error)
+        return _failed(error, arguments)
     except (click.Abort, KeyboardInterrupt):
         streams.tell(["", "sretool: interrupted", _touched(Touched.NOTHING)])
         return INTERRUPTED
@@ -75,11 +75,22 @@ def _complete() -> int:
     return shell_complete(app, {}, "sretool", "_SRETOOL_COMPLETE", os.environ["_SRETOOL_COMPLETE"])
 
 
-def _misused(error: click.ClickException) -> int:
+def _misused(error: click.ClickException, arguments: Sequence[str]) -> int:
+    if isinstance(error, click.exceptions.NoArgsIsHelpError):  # its message is the help page
+        streams.tell(error.format_message().splitlines())
+        return USAGE
     context = getattr(error, "ctx", None)
     path = context.command_path if context is not None else "sretool"
-    _tell(error.format_message(), touched=Touched.NOTHING, then=f"see `{path} --help`")
-    return USAGE
+    return _failed(UsageError(error.format_message(), then=f"see `{path} --help`"), arguments)
+
+
+def _failed(error: SretoolError, arguments: Sequence[str]) -> int:
+    """Tell of `error`, to a script that asked for JSON too; return the exit code."""
+    from sretool.cli.unbegun import say_ending
+
+    code = _told(error)
+    say_ending(error, arguments)
+    return code
 
 
 def _told(error: SretoolError) -> int:
@@ -116,7 +127,7 @@ def _bug(error: BaseException) -> int:
         traceback.print_exception(error, file=sys.stderr)
     streams.tell(
         [
-            f"sretool: a bug in sretool: {type(error).__name__}: {error}",
+            f"sretool: a bug in sretool: {type(error).__name__}: {masked(str(error))}",
             f"         {_saved(error)}",
             "         if a run was under way, its journal says how far it came: sretool report",
         ]
@@ -137,7 +148,7 @@ def _saved(error: BaseException) -> str:
         folder = state_folder() / "bugs"
         folder.mkdir(parents=True, exist_ok=True, mode=0o700)
         path = folder / f"{SystemClock().now():%Y%m%dt%H%M%S}-{os.getpid()}.txt"
-        _write_private(path, text)
+        _write_private(path, masked(text))
     except Exception as failure:  # noqa: BLE001 - telling of a bug must not fail
         return f"its traceback could not be saved ({failure}); SRETOOL_DEBUG=1 shows it"
     return f"its traceback is in {path}; please report it"

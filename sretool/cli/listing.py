@@ -4,7 +4,7 @@ from collections.abc import Callable, Iterable
 
 from sretool.cli import streams
 from sretool.errors import DocumentError, UsageError
-from sretool.report.documents import render_json
+from sretool.report.documents import render_json, render_line
 from sretool.report.format import table
 
 
@@ -32,6 +32,6 @@ def print_list(
         titles = (*(one.upper() for one in columns), "FOR")
         streams.say(table(titles, rows, columns=streams.columns()))
     else:
-        keys = (*columns, "summary")
-        streams.say([render_json([dict(zip(keys, row, strict=True)) for row in rows])])
+        entries = [dict(zip((*columns, "summary"), row, strict=True)) for row in rows]
+        streams.say([render_json(entries)] if output == "json" else [render_line(one) for one in entries])
     return 0

@@ -1,6 +1,7 @@
 """Options that several commands share."""
 
 from collections.abc import Callable, Iterable
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import click
@@ -52,6 +53,13 @@ def _offer(names: Iterable[str], begun: str) -> "list[CompletionItem]":
     from click.shell_completion import CompletionItem
 
     return [CompletionItem(name) for name in names if name.startswith(begun)]
+
+
+def require_path(_context: click.Context, _parameter: click.Parameter, path: Path | None) -> Path | None:
+    """Return the path of a file; BadParameter for an empty one, which would be the current folder."""
+    if path == Path():
+        raise click.BadParameter("an empty path names no file")
+    return path
 
 
 cluster_option = click.option(

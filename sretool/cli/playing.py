@@ -36,13 +36,13 @@ def run_playbook(
 def resume_playbook(run_id: str, *, asked: Asked) -> int:
     """Go on with a playbook at the gate, or inside the stage, where its journal ends."""
     return _take_up(
-        run_id, "taken up again", lambda _run, operation, approver: operation.resume(approver), asked
+        run_id, "{} is taken up again", lambda _run, operation, approver: operation.resume(approver), asked
     )
 
 
 def undo_playbook(run_id: str, *, asked: Asked) -> int:
     """Take back what the stages of a playbook changed, newest first, where there is a way back."""
-    return _take_up(run_id, "undone", undo_stages, asked)
+    return _take_up(run_id, "undoing {}", undo_stages, asked)
 
 
 def _take_up(
@@ -57,7 +57,7 @@ def _take_up(
         terms = asked.terms(view, clock, unattended=asked.is_unattended())
         with reopened_playbook(run_id, require_cluster, terms) as run:
             operation = PlaybookOperation(run)
-            view.begin(f"run {run_id}, the playbook {run.playbook.name}, is {what}", run_id=run_id)
+            view.begin(what.format(f"run {run_id}, the playbook {run.playbook.name}"), run_id=run_id)
             return _end(view, act(run, operation, approver), operation)
 
 

@@ -6,11 +6,13 @@ from sretool.cli.options import approval_options, complete_runs, run_output_opti
 
 
 @click.command()
-@click.argument("run", default="", shell_complete=complete_runs)
+@click.argument("run", default=None, shell_complete=complete_runs)
 @approval_options
 @run_output_option
 @verbose_option
-def resume(run: str, approve: str | None, accepted: tuple[str, ...], output: str, verbose: bool) -> int:
+def resume(
+    run: str | None, approve: str | None, accepted: tuple[str, ...], output: str, verbose: bool
+) -> int:
     """Go on with RUN (its id or the begin of it), or with the newest one that did not end.
 
     Looks first what became of the change that was under way, then at the cluster, plans what is left and asks

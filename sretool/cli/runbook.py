@@ -11,6 +11,7 @@ from sretool.cli.options import (
     complete_runbooks,
     given_params,
     params_option,
+    require_path,
     run_output_option,
     verbose_option,
     window_option,
@@ -28,6 +29,7 @@ if TYPE_CHECKING:
 @click.option(
     "--save",
     type=click.Path(path_type=Path, dir_okay=False),
+    callback=require_path,
     help="Stop after the plan and keep it in this file, for `sretool apply`.",
 )
 @approval_options

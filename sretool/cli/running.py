@@ -1,6 +1,7 @@
 """What `runbook`, `apply`, `resume` and `undo` share: who is asked, who watches, where the record is."""
 
 import dataclasses
+import shlex
 from collections.abc import Mapping
 from pathlib import Path
 
@@ -10,8 +11,8 @@ from sretool.clock import SystemClock
 from sretool.cluster import require_cluster
 from sretool.engine.opening import Terms, opened_run, reopened_run
 from sretool.engine.operate import Approver
-from sretool.engine.plan import load_plan, save_plan
-from sretool.engine.runs import is_playbook, require_run, runs_folder
+from sretool.engine.plan import Plan, load_plan, require_savable, save_plan
+from sretool.engine.runs import is_playbook, require_run, require_unfinished_run, runs_folder
 from sretool.errors import RefusedError, UsageError
 from sretool.knowledge.window import Window
 from sretool.runbook.loader import load_runbook
@@ -71,8 +72,22 @@ class Asked:
         return self.approve is not None or not tty.is_interactive()
 
 
+class Saving:
+    """Keeps the plan of a look in `path`; UsageError from the start where that cannot be written."""
+
+    def __init__(self, path: Path) -> None:
+        require_savable(path)
+        self.path = path
+        self.is_worth_applying = False
+
+    def __call__(self, plan: Plan) -> None:
+        save_plan(plan, self.path)
+        self.is_worth_applying = bool(plan.changes)
+
+
 def run_runbook(name: str, *, cluster: str, given: Mapping[str, str], asked: Asked) -> int:
     """Run one runbook and return the exit code."""
+    saving = Saving(asked.save) if asked.save is not None else None
     clock = SystemClock()
     asked.require_window(clock)
     approver = asked.approver()
@@ -83,12 +98,10 @@ def run_runbook(name: str, *, cluster: str, given: Mapping[str, str], asked: Ask
         with opened_run(book, given, entry, terms, may_write=approver is not None) as operation:
             what = f"run {operation.run_id}: {book.name} on {entry.cluster}, for: {book.summary}"
             view.begin(what, run_id=operation.run_id)
-            ending = operation.run(approver)
+            ending = operation.run(approver, keep=saving)
             code = view.end(ending, lambda: operation.records)
-        if asked.save is not None and view.plan is not None:
-            save_plan(view.plan, asked.save)
-            if view.plan.changes:
-                streams.tell([f"next:  sretool apply {asked.save}"])
+        if saving is not None and saving.is_worth_applying:
+            streams.tell([f"next:  sretool apply {shlex.quote(str(saving.path))}"])
     return code
 
 
@@ -107,9 +120,10 @@ def apply_plan(path: Path, *, asked: Asked) -> int:
             return view.end(operation.run(approver, approved=plan), lambda: operation.records)
 
 
-def resume_run(run_id: str, *, asked: Asked) -> int:
-    """Take up an earlier run: look what became of its last change, then go on."""
-    found = require_run(runs_folder(), run_id, unfinished=True)
+def resume_run(run_id: str | None, *, asked: Asked) -> int:
+    """Take up an earlier run, the newest unfinished one without an id: look what became of its last change, then
+    go on."""
+    found = require_unfinished_run(runs_folder()) if run_id is None else require_run(runs_folder(), run_id)
     if is_playbook(found):
         from sretool.cli.playing import resume_playbook
 
@@ -135,5 +149,5 @@ def undo_run(run_id: str, *, asked: Asked) -> int:
     with RunView(output=asked.output, verbose=asked.verbose, clock=clock) as view:
         terms = asked.terms(view, clock, unattended=asked.is_unattended())
         with reopened_run(found, require_cluster, terms) as resumption:
-            view.begin(f"run {found} is undone", run_id=found)
+            view.begin(f"undoing run {found}", run_id=found)
             return view.end(resumption.undo(approver), lambda: resumption.records)

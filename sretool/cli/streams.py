@@ -10,6 +10,7 @@ from sretool.errors import StateError
 
 _ASCII = str.maketrans({"«": '"', "»": '"', "…": "...", "·": "-", "≤": "<=", "≥": ">=", "→": "->"})
 _LOST: list[str] = []
+_UNSEEN: set[str] = set()
 
 
 def prepare() -> None:
@@ -34,6 +35,8 @@ def _fill_closed() -> None:
 
 def say(lines: Sequence[str]) -> None:
     """Write results to standard output."""
+    if sys.stdout is None and lines:  # it was closed from the start, by `>&-`
+        _UNSEEN.add("standard output is closed: what was found is shown nowhere")
     _write(sys.stdout, lines)
 
 
@@ -48,8 +51,12 @@ def lose(error: OSError) -> None:
 
 
 def flush() -> None:
-    """Write out what is buffered; StateError when results were lost (a full disk, not a closed pipe)."""
+    """Write out what is buffered, tell of a closed standard output.
+
+    StateError when results were lost (a full disk, not a closed pipe).
+    """
     _write(sys.stdout, [])
+    tell([f"sretool: {one}" for one in _UNSEEN])  # as asked for: the exit code stays
     if _LOST:
         raise StateError(
             f"standard output could not be written: {_LOST[0]}",

@@ -18,6 +18,11 @@ def render_json(value: Any) -> str:
     return msgspec.json.format(msgspec.json.encode(_in_words(value)), indent=2).decode()
 
 
+def render_line(value: Any) -> str:
+    """Return `value` as one line of JSON, in the words of `render_json`."""
+    return msgspec.json.encode(_in_words(value)).decode()
+
+
 def render_event(event: Event, *, elapsed: float) -> str:
     """Return `event` as one line of JSON, with the seconds since the run began as `elapsed`."""
     return msgspec.json.encode(event_fields(event, elapsed=elapsed)).decode()

@@ -223,6 +223,20 @@ def test_a_plan_file_that_is_none_is_refused(sretool, plan, tmp_path):
     ends(limited(sretool, "runbook", "etcd-nospace", "--save", tmp_path / "pipe"), 4, "cannot save the plan")
 
 
+def test_a_plan_that_a_full_disk_does_not_take_ends_in_one_code_everywhere(sretool):
+    done = limited(sretool, "runbook", "etcd-nospace", "--save", "/dev/full", "--output", "json")
+    ending = json.loads(done.stdout)["ending"]
+    (end,) = [one["body"] for one in sretool.journal() if one["kind"] == "end"]
+    assert (4, 4, 4) == (done.returncode, ending["exit_code"], end["exit_code"])
+    assert ending["sentence"] == "cannot save the plan to /dev/full: No space left on device"
+    assert "sretool apply" not in done.stderr
+
+
+def test_where_no_plan_can_be_saved_nothing_is_read(sretool, tmp_path):
+    ends(limited(sretool, "runbook", "etcd-nospace", "--save", tmp_path / "no" / "plan"), 2, "no folder")
+    assert [] == sretool.run_ids()
+
+
 def test_a_damaged_journal_is_reported_and_nothing_is_resumed_from_it(sretool):
     assert limited(sretool, "runbook", "etcd-nospace", "--plan").returncode == 0
     (run,) = sretool.run_ids()

@@ -165,3 +165,6 @@ def test_ctrl_c_while_looking_ends_cleanly_and_leaves_a_record(sretool, book):
     assert "nothing was changed" in asked.seen
     assert "Traceback" not in asked.seen
     assert sretool.journal()[-1]["body"]["exit_code"] == 130
+    told = sretool("report", sretool.run_ids()[-1]).stdout
+    assert told.count("nobody knows: the look did not end") == 3, told
+    assert "nothing wrong" not in told

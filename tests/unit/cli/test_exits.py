@@ -59,6 +59,17 @@ def test_a_bug_is_one_line_and_a_private_file(capsys, tmp_path):
     assert stat.S_IMODE(saved.stat().st_mode) == 0o600
 
 
+def test_a_secret_in_a_bug_is_neither_shown_nor_saved(capsys, tmp_path):
+    try:
+        raise KeyError("http://me:pa55word@proxy:3128")
+    except KeyError as error:
+        assert _bug(error) == 1
+    (saved,) = (tmp_path / "state" / "sretool" / "bugs").iterdir()
+    for told in (capsys.readouterr().err, saved.read_text().rpartition("KeyError")[2]):
+        assert "http://(masked)@proxy" in told
+        assert "pa55word" not in told
+
+
 def test_a_bug_is_shown_whole_when_asked_for(capsys, monkeypatch):
     monkeypatch.setenv("SRETOOL_DEBUG", "1")
     assert _bug(failed()) == 1
@@ -102,6 +113,19 @@ def test_a_full_disk_that_nothing_was_written_to_is_not_told():
     done = run("SRETOOL cluster status > /dev/full")
     assert done.returncode == 2
     assert "standard output" not in done.stderr
+
+
+@pytest.mark.parametrize(
+    ("command", "code"), [("step --output json", 0), ("step", 0), ("step nope --output json", 2)]
+)
+def test_what_a_closed_standard_output_loses_is_told(command, code):
+    done = run(f"SRETOOL {command} >&-")
+    assert code == done.returncode
+    assert 1 == done.stderr.count("standard output is closed: what was found is shown nowhere")
+
+
+def test_a_closed_standard_output_that_nothing_was_said_to_is_not_told():
+    assert "standard output" not in run("SRETOOL step nope >&-").stderr
 
 
 @pytest.mark.parametrize("closed", [">&-", "2>&-", "<&-", ">&- 2>&- <&-"])

@@ -170,6 +170,9 @@ def test_the_version_is_the_packages(sretool):
         ),
         pytest.param(["apply", "/nowhere/plan.json"], "/nowhere/plan.json: No such file", id="no plan file"),
         pytest.param(["resume"], "no unfinished run", id="nothing to resume"),
+        pytest.param(["resume", ""], "the run is empty", id="an empty variable to resume"),
+        pytest.param(["undo", ""], "the run is empty", id="an empty variable to undo"),
+        pytest.param(["report", ""], "the run is empty", id="an empty variable to report"),
         pytest.param(["undo", "2026"], "no run '2026'", id="nothing to undo"),
         pytest.param(["undo"], "Missing argument", id="undo of what"),
         pytest.param(["report", "2026"], "no run '2026'", id="no such run"),
@@ -189,6 +192,35 @@ def test_misuse_ends_in_2_with_a_hint_and_touches_nothing(arguments, words, sret
     assert "nothing was changed" in shown
     assert "Traceback" not in shown
     assert done.stdout == ""
+
+
+@pytest.mark.parametrize("group", [[], ["cluster"], ["lab"]])
+def test_a_group_alone_prints_its_help_page_and_ends_in_2(group, sretool):
+    done = sretool(*group)
+    assert (2, "") == (done.returncode, done.stdout)
+    assert sretool(*group, "--help").stdout == done.stderr
+
+
+@pytest.mark.parametrize("listed", ["runbook", "playbook"])
+def test_a_list_as_jsonl_is_one_line_an_entry(listed, sretool):
+    lines = sretool(listed, "--output", "jsonl").stdout.splitlines()
+    assert json.loads(sretool(listed, "--output", "json").stdout) == [json.loads(line) for line in lines]
+
+
+@pytest.mark.parametrize(
+    ("arguments", "words"),
+    [
+        (["runbook", "etcd-defrag", "--save", ""], "'--save': an empty path names no file"),
+        (["runbook", "etcd-defrag", "--save", "/"], "is a directory"),
+        (["runbook", "etcd-defrag", "--save", "/nowhere/p.json"], "there is no folder /nowhere"),
+        (["apply", ""], "'FILE': an empty path names no file"),
+    ],
+)
+def test_a_plan_that_can_be_kept_nowhere_is_told_before_anything_is_read(arguments, words, sretool, tmp_path):
+    done = sretool(*arguments)  # no cluster is known here, and that is not what it stumbles over
+    assert done.returncode == 2, done.stderr
+    assert words in " ".join(done.stderr.split())
+    assert not list(tmp_path.rglob("journal.jsonl"))
 
 
 def test_accept_without_a_person_at_a_terminal_is_refused(sretool):
