@@ -17,7 +17,7 @@ from sretool.clients.etcd import Endpoint, EtcdReads, EtcdWrites, TlsFiles, conn
 from sretool.clients.etcd.gates import SendsRequests
 from sretool.errors import RemoteError
 from sretool.lab import Lab, LabSpec
-from tests.support.etcd_cluster import running_lab, send
+from tests.support.etcd_cluster import running_lab, send, wait_stopped
 from tests.support.etcdctl import etcdctl_connection
 
 VERSIONS = ("3.4", "3.5", "3.6", "3.7")
@@ -67,7 +67,7 @@ class Cluster:
         try:
             for pid in pids:
                 send(pid, signal.SIGSTOP)
-                _wait_stopped(pid)
+                wait_stopped(pid)
             yield
         finally:
             for pid in pids:
@@ -104,16 +104,6 @@ class Cluster:
                     return
             time.sleep(0.05)
         raise AssertionError(f"{self.members[index].name} was started and does not answer")
-
-
-def _wait_stopped(pid: int) -> None:
-    """A signal is on its way for a moment, in which etcd still answers."""
-    for _ in range(500):
-        stats = [path.read_text() for path in Path(f"/proc/{pid}/task").glob("*/stat")]
-        if all(stat.rpartition(")")[2].split()[0] in "TtZX" for stat in stats):
-            return
-        time.sleep(0.002)
-    raise AssertionError(f"{pid} did not stop")
 
 
 def spec_of(version: str, *, members: int, quota_bytes: int = 0) -> LabSpec:

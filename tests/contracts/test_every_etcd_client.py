@@ -23,7 +23,7 @@ from sretool.errors import (
 )
 from sretool.model import AlarmType
 from tests.contracts.conftest import CALL, Cluster
-from tests.support.etcd_cluster import send
+from tests.support.etcd_cluster import send, wait_stopped
 from tests.support.promptly import promptly
 
 pytestmark = pytest.mark.real
@@ -340,6 +340,7 @@ def test_a_write_that_is_cut_off_has_an_unknown_outcome(cluster: Cluster, prefix
         EtcdReads(fresh).status(timeout_seconds=CALL)
         writes = type(cluster.writes[0])(fresh)
         send(cluster.pid(index), signal.SIGSTOP)
+        wait_stopped(cluster.pid(index))
         pending = pool.submit(writes.put, prefix, b"", timeout_seconds=10)
         time.sleep(0.2)
         with cluster.killed(index), pytest.raises(NoAnswerError) as caught:

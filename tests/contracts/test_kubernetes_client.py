@@ -38,7 +38,7 @@ from sretool.lab import Lab, LabSpec
 from sretool.lab.certificates import create_authority, issue_client, issue_server
 from sretool.lab.loopback import API_PORT, kubernetes_address
 from sretool.model import Unknown
-from tests.support.etcd_cluster import running_lab, send
+from tests.support.etcd_cluster import running_lab, send, wait_stopped
 from tests.support.http_stub import Asked, Reply, serve, write_kubeconfig
 
 pytestmark = pytest.mark.real
@@ -520,15 +520,6 @@ def is_ready(api: Api) -> bool:
         return api.read.text("/readyz").strip() == "ok"
     except RemoteError:
         return False
-
-
-def wait_stopped(pid: int) -> None:
-    """Wait until every thread of it stands still: the signal is on its way for a moment."""
-    for task in Path(f"/proc/{pid}/task").iterdir():
-        ends = time.monotonic() + 5
-        while (task / "stat").read_text(encoding="utf-8").rpartition(")")[2].split()[0] != "T":
-            assert time.monotonic() < ends
-            time.sleep(0.01)
 
 
 def reads_of(api: Api, folder: Path, user: dict[str, str], *, ca: Path | None = None) -> KubernetesReads:

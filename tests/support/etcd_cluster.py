@@ -3,6 +3,7 @@
 import contextlib
 import os
 import sys
+import time
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Literal
@@ -65,3 +66,13 @@ def send(pid: int, number: int) -> None:
     """Signal one process. A member that is down has pid 0, and signalling 0 would stop the tests themselves."""
     assert pid > 0, "that process does not run"
     os.kill(pid, number)
+
+
+def wait_stopped(pid: int) -> None:
+    """A signal is on its way for a moment, in which etcd still answers."""
+    for _ in range(500):
+        stats = [path.read_text() for path in Path(f"/proc/{pid}/task").glob("*/stat")]
+        if all(stat.rpartition(")")[2].split()[0] in "TtZX" for stat in stats):
+            return
+        time.sleep(0.002)
+    raise AssertionError(f"{pid} did not stop")

@@ -57,7 +57,10 @@ def test_an_etcd_that_works_is_said_to_be_fast_with_its_figures(lab, entry):
 
 
 def test_an_idle_etcd_is_told_to_be_idle_and_nothing_is_wrong_or_missing(entry):
-    facts, proposal = seen(lambda: look(entry), as_expected=lambda looked: looked[0].causes == ())
+    facts, proposal = seen(
+        lambda: look(entry),
+        as_expected=lambda looked: [one.verdict for one in looked[1].findings] == ["idle"],
+    )
     assert facts.causes == ()
     assert facts.leader_disk_slow is False
     assert isinstance(facts.fsync_p99_seconds, Unknown)
