@@ -9,7 +9,7 @@ from sretool.clients.etcd.reads import EtcdReads
 from sretool.cluster import InventoryMember
 from sretool.cluster.etcd_questions import PROBE_KEY
 from sretool.errors import RemoteError
-from sretool.knowledge.membership import CORRECT, clusters_told, differences, foreign_metrics
+from sretool.knowledge.membership import CORRECT, clusters_told, differences, foreign_metrics, newest_list
 from sretool.knowledge.words import show_bytes
 from sretool.model import EndpointStatus, Known, MemberList, MetricsPage, Unknown, known_only
 from sretool.model.checks import PathCheck, failed, passed, untried
@@ -86,15 +86,13 @@ def check_metrics(
 def compare_members(answers: Sequence[Told]) -> Iterator[PathCheck]:
     """Yield whether they are the members of one etcd, and those that it lists; then what was not tried."""
     statuses = known_only({one.name: one.status for one in answers})
-    listed = known_only({one.name: one.member_list for one in answers})
+    listed = newest_list(statuses, {one.name: one.member_list for one in answers})
     if told := clusters_told(statuses):
         yield failed(
             "etcd", "cluster id", f"the endpoints belong to different etcd clusters: {told}", _ADDRESSES
         )
-    elif listed:
-        # A member that was cut off holds an old list: that of the one that has applied most counts.
-        newest = listed[max(listed, key=lambda name: statuses[name].raft_applied_index)]
-        if found := differences(answers, newest.members):
+    elif not isinstance(listed, Unknown):
+        if found := differences(answers, listed.members):
             yield failed("etcd", "members", "; ".join(found), CORRECT)
         else:
             yield passed("etcd", "members", "those that etcd lists are those of the cluster file")

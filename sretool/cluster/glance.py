@@ -10,7 +10,7 @@ from sretool.cluster.connections import FIRST_PASS_SECONDS, EtcdConnections
 from sretool.cluster.etcd_questions import PROBE_KEY, why_unserved
 from sretool.cluster.inventory import EtcdAccess, KubernetesAccess
 from sretool.errors import RemoteError
-from sretool.knowledge.membership import foreign_metrics
+from sretool.knowledge.membership import foreign_metrics, newest_list
 from sretool.knowledge.quorum import quorum_of
 from sretool.knowledge.quota_size import quota_of
 from sretool.model import EndpointStatus, Known, MemberList, MetricsPage, Silence, Unknown, known_only
@@ -59,7 +59,7 @@ def read_glance(access: EtcdAccess, kubernetes: KubernetesAccess | None = None) 
                 connections, statuses, {member.name: member.metrics_url for member in access.members}
             ),
             silences=silences,
-            member_list=_newest(statuses, lists),
+            member_list=newest_list(statuses, lists),
             unserved={name: why for name in voters if (why := served[name].result())},
         )
     finally:
@@ -114,17 +114,6 @@ def _why_unserved(connections: EtcdConnections, name: str) -> str:
     return why_unserved(
         lambda: connections.reads(name).range_page(PROBE_KEY, limit=1, timeout_seconds=seconds)
     )
-
-
-def _newest(
-    statuses: Mapping[str, Known[EndpointStatus]], lists: Mapping[str, Known[MemberList]]
-) -> Known[MemberList]:
-    """Return the list of the member that has applied most: one that was cut off holds an old one."""
-    applied = {name: status.raft_applied_index for name, status in known_only(statuses).items()}
-    listed = known_only(lists)
-    if not listed:
-        return next(iter(lists.values()), Unknown("no member answers"))
-    return listed[max(listed, key=lambda name: applied[name])]
 
 
 def _quotas(

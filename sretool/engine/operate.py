@@ -234,9 +234,9 @@ class Operation:
 
     def _commands_after(self, error: SretoolError) -> tuple[str, ...]:
         """Return how a person goes on by hand: never with what a rule forbids to everybody, or on other members."""
-        left = self._work_left(but=error.key if isinstance(error, StoppedError) else "")
         if isinstance(error, ForbiddenError | WrongClusterError):
             return ()
+        left = self._work_left(but=error.key if isinstance(error, StoppedError) else "")
         if isinstance(error, StoppedError):
             return error.commands + left
         if isinstance(error, HeldError):

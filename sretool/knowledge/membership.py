@@ -3,7 +3,17 @@
 from collections.abc import Mapping, Sequence
 from typing import Protocol
 
-from sretool.model import EndpointStatus, EtcdState, Known, Member, MemberId, MetricsPage, Unknown
+from sretool.model import (
+    EndpointStatus,
+    EtcdState,
+    Known,
+    Member,
+    MemberId,
+    MemberList,
+    MetricsPage,
+    Unknown,
+    known_only,
+)
 
 CORRECT = "sretool cluster discover, or correct the members of the cluster file"
 
@@ -75,6 +85,17 @@ def find_differences(state: EtcdState) -> Known[tuple[str, ...]]:
     if state.member_list.stale:
         return Unknown("the member list comes from one member, without a quorum")
     return differences(state.members, state.member_list.members)
+
+
+def newest_list(
+    statuses: Mapping[str, Known[EndpointStatus]], lists: Mapping[str, Known[MemberList]]
+) -> Known[MemberList]:
+    """Return the list of the member that has applied most: one that was cut off holds an old one."""
+    applied = {name: status.raft_applied_index for name, status in known_only(statuses).items()}
+    listed = known_only(lists)
+    if not listed:
+        return next(iter(lists.values()), Unknown("no member answers"))
+    return listed[max(listed, key=lambda name: applied[name])]
 
 
 def clusters_told(statuses: Mapping[str, EndpointStatus]) -> str:

@@ -13,6 +13,7 @@ import yaml
 from sretool.errors import NotFoundError
 from sretool.lab import LabSpec
 from sretool.lab.faults import FaultOptions, raise_fault
+from tests.support.beside import beside
 from tests.support.etcd_cluster import running_lab
 from tests.support.filled import keys_in_etcd
 from tests.support.http_stub import Reply, serve
@@ -126,11 +127,11 @@ def test_a_kubeconfig_that_is_broken_here_does_not_open_the_way_into_etcd(lab, b
 @contextlib.contextmanager
 def repeated(lab, namespace):
     """Tell the events of a namespace again and again, as client-go's recorder does: patched, or made anew."""
-    path, ended = f"/api/v1/namespaces/{namespace}/events", threading.Event()
+    path = f"/api/v1/namespaces/{namespace}/events"
     with lab.api() as api:
         events = api.items(path)
 
-    def tell():
+    def tell(ended):
         with lab.api() as api:
             for count, event in zip(itertools.count(2), itertools.cycle(events), strict=False):
                 if ended.is_set():
@@ -143,15 +144,8 @@ def repeated(lab, namespace):
                     made = {"name": event["metadata"]["name"], "namespace": namespace}
                     api.create(path, event | again | {"metadata": made})
 
-    threads = [threading.Thread(target=tell)]
-    for thread in threads:
-        thread.start()
-    try:
+    with beside(tell):
         yield
-    finally:
-        ended.set()
-        for thread in threads:
-            thread.join()
 
 
 def test_events_that_are_told_again_and_again_are_still_written_and_what_came_back_is_new(

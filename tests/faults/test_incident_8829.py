@@ -4,7 +4,6 @@ import contextlib
 import json
 import shutil
 import sys
-import threading
 import time
 
 import pytest
@@ -13,6 +12,7 @@ from sretool.lab import LabSpec
 from sretool.lab.control_plane import CONTROLLER_MANAGER, SCHEDULER
 from sretool.lab.processes import wait_until
 from tests.support.background_writer import writing
+from tests.support.beside import beside
 from tests.support.etcd_cluster import running_lab
 from tests.support.filled import alarms, empty, fault, fill, statuses
 from tests.support.sretool_cli import ROOT, Sretool
@@ -46,21 +46,15 @@ def sretool(lab, tmp_path):
 @contextlib.contextmanager
 def kubelet(lab):
     """Start again what ends by itself, as a kubelet does with static pods: without etcd's writes no lease lives."""
-    ended = threading.Event()
 
-    def watch():
+    def watch(ended):
         while not ended.wait(1.0):
             for name in (CONTROLLER_MANAGER, SCHEDULER):
                 if lab.find_running(name) is None:
                     lab.start_components(name)
 
-    thread = threading.Thread(target=watch, name="kubelet")
-    thread.start()
-    try:
+    with beside(watch):
         yield
-    finally:
-        ended.set()
-        thread.join()
 
 
 def live(lab, path):

@@ -1,7 +1,5 @@
 """Every fault in a real etcd gives its own cause, names its member, and gives no other cause."""
 
-import os
-import shutil
 import time
 from collections.abc import Iterator
 
@@ -16,15 +14,11 @@ from sretool.step.units import Duration
 from sretool.steps.etcd_latency import EtcdLatency, EtcdLatencyFacts, EtcdLatencyParams
 from tests.support.background_writer import writing
 from tests.support.etcd_cluster import running_lab
+from tests.support.needs import needs_nft, needs_root, needs_strace
 from tests.support.promptly import promptly, seen
 
 pytestmark = [pytest.mark.real, pytest.mark.faults]
 
-needs_root = pytest.mark.skipif(os.geteuid() != 0, reason="needs root")
-needs_strace = pytest.mark.skipif(shutil.which("strace") is None, reason="needs strace")
-needs_nft = pytest.mark.skipif(
-    shutil.which("nft", path=f"{os.environ['PATH']}:/usr/sbin") is None, reason="needs nft (nftables)"
-)
 WINDOW_SECONDS = 4.0
 SETTLE_SECONDS = 0.7
 CLOCK = SystemClock()

@@ -1,8 +1,6 @@
 """A slow disk under the leader, through the whole runbook: leadership moves, nothing is defragmented as a cure."""
 
 import json
-import os
-import shutil
 
 import pytest
 
@@ -11,6 +9,7 @@ from sretool.lab.faults import FaultOptions, raise_fault, undo_fault
 from tests.support.background_writer import writing
 from tests.support.etcd_cluster import running_lab
 from tests.support.filled import results, statuses
+from tests.support.needs import needs_root, needs_strace
 from tests.support.promptly import seen
 from tests.support.sretool_cli import Sretool
 
@@ -18,8 +17,8 @@ pytestmark = [
     pytest.mark.real,
     pytest.mark.faults,
     pytest.mark.root,
-    pytest.mark.skipif(os.geteuid() != 0, reason="needs root"),
-    pytest.mark.skipif(shutil.which("strace") is None, reason="needs strace"),
+    needs_root,
+    needs_strace,
 ]
 
 

@@ -1,8 +1,5 @@
 """etcd.move-leader against real members, the leader's disk made slow."""
 
-import os
-import shutil
-
 import pytest
 
 from sretool.errors import NotLeaderError
@@ -14,6 +11,7 @@ from sretool.step import Duration
 from sretool.steps.etcd_move_leader import EtcdMoveLeader, EtcdMoveLeaderParams
 from tests.support.background_writer import writing
 from tests.support.etcd_cluster import running_lab
+from tests.support.needs import needs_root, needs_strace
 from tests.support.promptly import seen
 from tests.support.steps_on_a_lab import StepDriver, StepsOnALab
 
@@ -21,8 +19,8 @@ pytestmark = [
     pytest.mark.real,
     pytest.mark.faults,
     pytest.mark.root,
-    pytest.mark.skipif(os.geteuid() != 0, reason="needs root"),
-    pytest.mark.skipif(shutil.which("strace") is None, reason="needs strace"),
+    needs_root,
+    needs_strace,
 ]
 
 PARAMS = EtcdMoveLeaderParams(window=Duration.parse("3s"))

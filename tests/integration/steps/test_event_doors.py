@@ -4,7 +4,6 @@ import contextlib
 import json
 import subprocess
 import sys
-import threading
 import time
 from types import SimpleNamespace
 
@@ -19,6 +18,7 @@ from sretool.lab.faults import FaultOptions, raise_fault, undo_fault
 from sretool.lab.kubernetes_files import kubeconfig_path
 from sretool.model import Result, Unknown
 from sretool.steps.kubernetes_event_cleanup import KubernetesEventCleanup, KubernetesEventCleanupParams
+from tests.support.beside import beside
 from tests.support.etcd_cluster import running_lab
 from tests.support.sretool_cli import ROOT, TIME_LIMIT_SECONDS, Sretool
 from tests.support.steps_on_a_lab import StepsOnALab
@@ -89,9 +89,9 @@ def api_down(lab):
 @contextlib.contextmanager
 def client_beside(ask):
     """Ask again and again on a thread, as another client; yield the seconds of the answers and the failures."""
-    ended, took, failed = threading.Event(), [], []
+    took, failed = [], []
 
-    def use():
+    def use(ended):
         while not ended.wait(0.02):
             began = time.monotonic()
             try:
@@ -100,13 +100,8 @@ def client_beside(ask):
                 failed.append(str(error))
             took.append(time.monotonic() - began)
 
-    thread = threading.Thread(target=use)
-    thread.start()
-    try:
+    with beside(use):
         yield took, failed
-    finally:
-        ended.set()
-        thread.join()
 
 
 def flood(lab, count, *namespaces, reasons=("FailedScheduling",)):
